@@ -1,0 +1,48 @@
+"""The names of everything in the bucket (ledger.md, Names). Names are formats: they never change."""
+
+import re
+from typing import NamedTuple
+
+from workers.errors import Poison
+from workers.intake.dispositions import Group
+
+FLEET = "fleet.json"
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
+
+
+class ChainId(NamedTuple):
+    """One log of one partition: Kafka's topic id tells a re-created topic, the incarnation an acknowledged loss."""
+
+    topic: str
+    topic_id: str
+    incarnation: int
+    partition: int
+
+    @property
+    def prefix(self) -> str:
+        return f"ledger/v1/{self.topic}/{self.topic_id}.{self.incarnation}/{self.partition:05d}/"
+
+    @property
+    def genesis(self) -> str:
+        return f"{self.prefix}genesis.json"
+
+    def entry(self, first: int) -> str:
+        return f"{self.prefix}{first:020d}.json"
+
+    def data(self, group: Group, first: int, following: int, attempt: str, suffix: str = "ndjson.zst") -> str:
+        """The object of `group` in the batch [first, following) of this chain."""
+        chain = f"{self.topic}-{self.topic_id}.{self.incarnation}-{self.partition:05d}"
+        return (
+            f"data/ws={group.workspace}/src={group.source}/day={group.day}/{group.disposition}/"
+            f"{chain}-{first:020d}-{following:020d}-{attempt}.{suffix}"
+        )
+
+
+def checked_id(kind: str, value: str) -> str:
+    """`value` if it can stand in a name, else Poison."""
+    if not ID.match(value):
+        raise Poison(
+            f"{kind} {value[:80]!r} can't stand in an object name",
+            remedy="Use 1 to 64 of A-Z a-z 0-9 _ -",
+        )
+    return value
