@@ -32,7 +32,9 @@ class Workspace(TopicValue, frozen=True, kw_only=True, rename="camel"):
     state: WorkspaceState = WorkspaceState.OPEN
     plan: str = "standard"
     sources: tuple[Source, ...] = ()
-    allowed_origins: tuple[str, ...] = ()  # host patterns (origins.md, Hosts); none at all: origins are not judged
+    allowed_origins: tuple[
+        str, ...
+    ] = ()  # host patterns (origins.md, Hosts); none at all: origins are not judged
     retention_days: int | None = None  # None keeps for ever
     legal_hold: bool = False
     contacts: tuple[str, ...] = ()
