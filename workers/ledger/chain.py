@@ -53,3 +53,15 @@ async def append(
         return Appended(ours(winner), winner)
 
     return await retry.call(attempt)
+
+
+async def read(store: Store, key: str, retry: Retry) -> bytes | None:
+    """The object's bytes, None where there is none."""
+
+    async def attempt() -> bytes | None:
+        try:
+            return (await store.get(key)).body
+        except NotFound:
+            return None
+
+    return await retry.call(attempt)

@@ -26,14 +26,6 @@ class Anchor(msgspec.Struct, frozen=True):
     sha256: str  # hex, of the record's value
 
 
-class PolicyVersions(msgspec.Struct, frozen=True):
-    """Highest offset applied a partition of each policy topic when the batch's last record was decided."""
-
-    write_keys: tuple[int, ...] = ()
-    workspaces: tuple[int, ...] = ()
-    verdicts: tuple[int, ...] = ()
-
-
 class StoredObject(msgspec.Struct, frozen=True):
     key: str
     workspace: str
@@ -77,7 +69,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     attempt: str  # random, one a batch, kept over its retries
     writer: Writer
     committed_at: int  # ms since the epoch
-    policy: PolicyVersions
+    policy: dict[
+        str, tuple[int, ...]
+    ]  # topic → highest offset applied a partition, when the batch was closed
     counts: dict[Disposition, dict[str, int]]
     gaps: int
     objects: tuple[StoredObject, ...]

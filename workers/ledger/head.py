@@ -7,9 +7,10 @@ exists with that digest; otherwise the chain is searched. Either way the last st
 from typing import NamedTuple
 
 from workers.ledger import entries
+from workers.ledger.chain import read
 from workers.ledger.entries import Anchor, Entry, Genesis
 from workers.ledger.names import ChainId
-from workers.store.port import NotFound, Store
+from workers.store.port import Store
 from workers.store.retry import Retry
 
 STRIDE = 1 << 16  # offsets; the first leap of a search, doubled at each
@@ -71,7 +72,7 @@ async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retr
 
     Requests: genesis, the hint's entry, one a newer entry, one that is not found; a search adds O(log entries).
     """
-    genesis = await _get(store, chain.genesis, retry)
+    genesis = await read(store, chain.genesis, retry)
     if genesis is None:
         return None
     head = after_genesis(chain, genesis)
@@ -79,28 +80,18 @@ async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retr
     if near is None:
         first = await _search(store, chain, head.next, retry)
         if first is not None and first != head.next:
-            body = await _get(store, chain.entry(first), retry)
+            body = await read(store, chain.entry(first), retry)
             near = None if body is None else after_entry(chain, first, body)[1]
     head = near or head
-    while (body := await _get(store, chain.entry(head.next), retry)) is not None:
+    while (body := await read(store, chain.entry(head.next), retry)) is not None:
         entry, newer = after_entry(chain, head.next, body)
         follows(head, entry)
         head = newer
     return head
 
 
-async def _get(store: Store, key: str, retry: Retry) -> bytes | None:
-    async def attempt() -> bytes | None:
-        try:
-            return (await store.get(key)).body
-        except NotFound:
-            return None
-
-    return await retry.call(attempt)
-
-
 async def _hinted(store: Store, chain: ChainId, hint: Hint, retry: Retry) -> Head | None:
-    body = await _get(store, chain.entry(hint.first), retry)
+    body = await read(store, chain.entry(hint.first), retry)
     if body is None or entries.digest(body) != hint.digest:
         return None
     return after_entry(chain, hint.first, body)[1]
@@ -113,7 +104,9 @@ async def _search(store: Store, chain: ChainId, genesis_first: int, retry: Retry
         """The smallest `first` above `offset`."""
 
         async def attempt() -> int | None:
-            async for stat in store.list(chain.prefix, after=chain.entry(offset) if offset >= 0 else "", limit=1):
+            async for stat in store.list(
+                chain.prefix, after=chain.entry(offset) if offset >= 0 else "", limit=1
+            ):
                 name = stat.key.removeprefix(chain.prefix).removesuffix(".json")
                 return int(name) if name.isdigit() else None  # genesis.json sorts behind all entries
             return None

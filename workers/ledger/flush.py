@@ -1,0 +1,153 @@
+"""Flushes a batch: objects first, then the entry that makes them count (ledger.md, Flush)."""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+from workers.errors import StrongroomError
+from workers.intake.batch import Batch
+from workers.intake.dispositions import Group
+from workers.intake.sort import join_lines
+from workers.ledger import entries
+from workers.ledger.chain import append
+from workers.ledger.entries import Anchor, Entry, StoredObject, Writer
+from workers.ledger.head import Head, after_entry
+from workers.ledger.names import ChainId
+from workers.ledger.pack import Packer
+from workers.sealing.format import Sealed
+from workers.sealing.keys import Unit
+from workers.store.port import IF_ABSENT, PreconditionFailed, Store
+from workers.store.retry import Retry
+
+
+class Fenced(StrongroomError):
+    """Another writer holds the place of our entry: drop the batch and read the head again."""
+
+
+class UnitSealer(Protocol):
+    @property
+    def generation(self) -> int: ...
+
+    def seal(self, plain: bytes, object_key: str) -> Sealed: ...
+
+
+class Keys(Protocol):
+    async def unit_key(self, unit: Unit, *, create: bool) -> UnitSealer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Flusher:
+    """What every flush of a worker shares. `uploads` bounds the requests under way in the whole worker."""
+
+    data: Store
+    ledger: Store
+    keys: Keys
+    packer: Packer
+    writer: Writer
+    retry: Retry
+    threads: Executor
+    uploads: asyncio.Semaphore
+    now: Callable[[], int]  # ms since the epoch
+
+    async def flush(self, chain: ChainId, batch: Batch, previous: Awaitable[Head]) -> Head:
+        """Uploads at once; commits once `previous`, the flush before it, has committed.
+
+        Raises Fenced if another writer was first, or whatever `previous` raised. Cancelling is always safe.
+        """
+        attempt = secrets.token_hex(8)
+        objects = await self._upload_all(chain, batch, attempt)
+        return await self._commit(await previous, batch, attempt, objects)
+
+    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> tuple[StoredObject, ...]:
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                uploads = [
+                    tasks.create_task(self._upload(chain, batch, attempt, group))
+                    for group in sorted(batch.sorting.lines)
+                ]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[
+                0
+            ] from None  # one is enough to give the batch up; the rest were cancelled
+        return tuple(upload.result() for upload in uploads)
+
+    async def _upload(self, chain: ChainId, batch: Batch, attempt: str, group: Group) -> StoredObject:
+        async with self.uploads:
+            unit = Unit(group.workspace, group.source, group.day, group.clock)
+            key = chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
+            unit_key = await self.retry.call(lambda: self.keys.unit_key(unit, create=True))
+            lines = batch.sorting.lines.pop(group)  # its memory goes as soon as it is packed
+            records = len(lines)
+            plain_bytes, sealed = await asyncio.get_running_loop().run_in_executor(
+                self.threads, self._seal, lines, unit_key, key
+            )
+            await self.retry.call(lambda: self._put(key, sealed))
+        return StoredObject(
+            key=key,
+            workspace=group.workspace,
+            source=group.source,
+            day=group.day,
+            disposition=group.disposition,
+            clock=group.clock,
+            records=records,
+            plain_bytes=plain_bytes,
+            stored_bytes=len(sealed.body),
+            sha256=sha256(sealed.body).hexdigest(),
+            key_generation=unit_key.generation,
+        )
+
+    def _seal(self, lines: list[bytes], unit_key: UnitSealer, key: str) -> tuple[int, Sealed]:
+        plain = join_lines(lines)
+        lines.clear()
+        return len(plain), unit_key.seal(self.packer.pack(plain), key)
+
+    async def _put(self, key: str, sealed: Sealed) -> None:
+        try:
+            await self.data.put(key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata)
+        except PreconditionFailed:
+            # the name is ours alone (attempt), so this is our own write whose response was lost; x-amz-i proves it
+            stored = await self.data.get(key, start=0, length=1)
+            if stored.metadata.get("x-amz-i") != sealed.metadata["x-amz-i"]:
+                raise Fenced(f"{self.data.name}/{key} holds somebody else's object") from None
+
+    async def _commit(
+        self, head: Head, batch: Batch, attempt: str, objects: tuple[StoredObject, ...]
+    ) -> Head:
+        if head.next != batch.first:
+            raise Fenced(f"the ledger ends at {head.next}, the batch begins at {batch.first}")
+        chain = head.chain
+        entry = Entry(
+            topic=chain.topic,
+            topic_id=chain.topic_id,
+            incarnation=chain.incarnation,
+            partition=chain.partition,
+            first=batch.first,
+            next=batch.next,
+            previous=head.digest,
+            anchor=anchor_of(batch) or head.anchor,
+            attempt=attempt,
+            writer=self.writer,
+            committed_at=self.now(),
+            policy=batch.policy,
+            counts=batch.sorting.counts,
+            gaps=batch.gaps,
+            objects=objects,
+        )
+        key, body = chain.entry(batch.first), entries.encode(entry)
+
+        def ours(winner: bytes) -> bool:
+            return entries.decode(Entry, winner, key).attempt == attempt
+
+        stored = await append(self.ledger, key, body, ours=ours, retry=self.retry)
+        if not stored.won:
+            raise Fenced(f"{self.ledger.name}/{key} was committed by another worker")
+        return after_entry(chain, batch.first, stored.body)[1]
+
+
+def anchor_of(batch: Batch) -> Anchor | None:
+    last = batch.sorting.last
+    return None if last is None else Anchor(last[0], sha256(last[1]).hexdigest())

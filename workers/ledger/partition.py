@@ -1,0 +1,81 @@
+"""One partition between claim and revocation: its batch, the flushes under way, and the committed head."""
+
+import asyncio
+from collections import deque
+
+from workers.intake.batch import Batch
+from workers.ledger.flush import Flusher
+from workers.ledger.head import Head
+
+
+class Partition:
+    """Batches are prepared side by side and committed one after the other (ledger.md, Flush, 2)."""
+
+    def __init__(self, head: Head, flusher: Flusher) -> None:
+        self.head = head
+        self.batch = Batch(head.next)
+        self._flusher = flusher
+        self._flights: deque[asyncio.Task[Head]] = deque()
+        self._in_flight: dict[asyncio.Task[Head], Batch] = {}
+
+    @property
+    def number(self) -> int:
+        return self.head.chain.partition
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Plain bytes not yet in the ledger."""
+        return self.batch.plain_bytes + sum(batch.plain_bytes for batch in self._in_flight.values())
+
+    @property
+    def buffered_records(self) -> int:
+        return self.batch.records + sum(batch.records for batch in self._in_flight.values())
+
+    @property
+    def oldest(self) -> int | None:
+        """The broker's time (ms) of the oldest record not yet in the ledger."""
+        times = [
+            batch.oldest for batch in (*self._in_flight.values(), self.batch) if batch.oldest is not None
+        ]
+        return min(times, default=None)
+
+    @property
+    def flying(self) -> bool:
+        return bool(self._flights)
+
+    def flush(self) -> asyncio.Task[Head]:
+        """Closes the batch and begins its flush. The task's result is the new head; see Flusher.flush for errors."""
+        batch, self.batch = self.batch, Batch(self.batch.next)
+        previous = self._flights[-1] if self._flights else _done(self.head)
+        # shielded: cancelling this flush must not cancel the one that it waits for
+        flight = asyncio.create_task(self._flusher.flush(self.head.chain, batch, asyncio.shield(previous)))
+        self._flights.append(flight)
+        self._in_flight[flight] = batch
+        flight.add_done_callback(self._landed)
+        return flight
+
+    async def settle(self) -> None:
+        """Waits until no flush is under way; their errors stay with their tasks."""
+        while self._flights:
+            await asyncio.wait(list(self._flights))
+
+    async def drop(self) -> None:
+        """Gives everything unflushed up. What was sent may still be committed: the next owner reads the head."""
+        flights = list(self._flights)
+        for flight in flights:
+            flight.cancel()
+        if flights:
+            await asyncio.wait(flights)
+        self.batch = Batch(self.head.next)
+
+    def _landed(self, flight: asyncio.Task[Head]) -> None:
+        self._flights.remove(flight)
+        del self._in_flight[flight]
+        if not flight.cancelled() and flight.exception() is None:
+            self.head = flight.result()
+
+
+def _done(head: Head) -> asyncio.Future[Head]:
+    future = asyncio.get_running_loop().create_future()
+    future.set_result(head)
+    return future
