@@ -1,0 +1,271 @@
+"""The partitions that this worker owns: takes their chunks, decides when to flush, lets go at a revocation.
+
+What waits here is bounded in bytes. Everything that waits can be dropped: the log still holds it.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from workers.errors import Fatal, StrongroomError
+from workers.intake.sort import Sorter
+from workers.ledger.assign import Halted
+from workers.ledger.flush import Fenced, Flusher
+from workers.ledger.head import Head
+from workers.ledger.partition import Partition
+from workers.observe import metrics
+from workers.stream.chunk import Chunk
+
+log = structlog.get_logger()
+
+NEARLY_FULL = 0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
+STALE_POLL = 0.05  # seconds between looks at a policy copy that is too old to decide on
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    flush_bytes: int  # plain bytes of one partition's batch
+    flush_interval: float  # seconds from a batch's first chunk
+    buffer_bytes_max: int  # plain bytes of all partitions, batches under way included
+    shutdown_timeout: float  # seconds for the last flush
+
+
+class Stream(Protocol):
+    async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> None: ...
+    async def pause(self, partitions: frozenset[int]) -> None: ...
+    async def reclaim(self, partitions: frozenset[int]) -> None:
+        """Claims them anew and seeks."""
+
+
+class PolicyCopy(Protocol):
+    """What the worker knows of keys and workspaces."""
+
+    def stale(self) -> bool:
+        """Too old to decide on."""
+
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        """Topic → highest offset applied a partition."""
+
+
+class Owner:
+    """Called by the stream, always on the event loop's thread. `failed` ends the worker when it is set."""
+
+    def __init__(
+        self,
+        claim: Callable[[int], Awaitable[Head]],
+        sorter: Sorter,
+        policy: PolicyCopy,
+        flusher: Flusher,
+        limits: Limits,
+        hold: Callable[[str], None],
+        now: Callable[[], int],
+    ) -> None:
+        self._claim = claim
+        self._sorter = sorter
+        self._policy = policy
+        self._flusher = flusher
+        self._limits = limits
+        self._hold = hold  # told, again and again, why nothing moves although nothing is wrong here
+        self._now = now
+        self._owned: dict[int, Partition] = {}
+        self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
+        self._changed = asyncio.Event()  # room may have come free, or a partition gone
+        self._background: set[asyncio.Task[None]] = set()
+        self.stream: Stream | None = None
+        self.halted: dict[int, StrongroomError] = {}
+        self.progressed = now()
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # -- what the stream calls ------------------------------------------------------------------
+
+    async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
+        """Where each partition goes on, by the ledger; None for one that is halted."""
+        await self.revoked(partitions & self._owned.keys())
+        places = await asyncio.gather(*(self._claim_one(number) for number in sorted(partitions)))
+        self.progressed = self._now()
+        return dict(zip(sorted(partitions), places, strict=True))
+
+    async def revoked(self, partitions: frozenset[int]) -> None:
+        gone = [self._owned.pop(number) for number in partitions if number in self._owned]
+        for number in partitions:
+            self.halted.pop(number, None)
+        self._changed.set()
+        await asyncio.gather(*(partition.drop() for partition in gone))
+        self._measure()
+
+    async def take(self, chunk: Chunk) -> None:
+        """Sorts a chunk into its partition's batch. Waits for room and for a policy that is fresh enough."""
+        partition = self._owned.get(chunk.partition)
+        if partition is None or not await self._may_take(partition):
+            return
+        batch = partition.batch
+        if chunk.start != batch.next:
+            # fetched before this partition was claimed anew: the seek brings the right one
+            log.warning("chunk_out_of_place", partition=partition.number, start=chunk.start, next=batch.next)
+            return
+        now = self._now()
+        self._sorter.sort(chunk.records, now=now, into=batch.sorting)
+        batch.extend(
+            chunk.end,
+            len(chunk.records),
+            now=now,
+            oldest=chunk.records[0].timestamp if chunk.records else None,
+        )
+        batch.policy = self._policy.versions()
+        self.progressed = now
+        metrics.RECORDS_IN.inc(len(chunk.records))
+        if batch.plain_bytes >= self._limits.flush_bytes:
+            self._flush(partition)
+        elif self.buffered_bytes >= self._limits.buffer_bytes_max * NEARLY_FULL:
+            self._flush_largest()
+
+    async def drain(self) -> None:
+        """The last flush: what is committed within shutdown_timeout stays, the next owner fetches the rest."""
+        for partition in self._owned.values():
+            if not partition.batch.empty:
+                self._flush(partition)
+        settled = asyncio.gather(*(partition.settle() for partition in self._owned.values()))
+        try:
+            await asyncio.wait_for(settled, self._limits.shutdown_timeout)
+        except TimeoutError:
+            log.warning("last_flush_given_up", buffered_bytes=self.buffered_bytes)
+        await self.leave_hints()
+
+    # -- what the role calls --------------------------------------------------------------------
+
+    async def tick(self) -> None:
+        """Flushes what has waited long enough; leaves hints. About once a second."""
+        now = self._now()
+        for partition in list(self._owned.values()):
+            began = partition.batch.began
+            if began is not None and now - began >= self._limits.flush_interval * 1000:
+                self._flush(partition)
+        self._measure()
+        await self.leave_hints()
+
+    async def leave_hints(self) -> None:
+        """Kafka's group offsets follow the ledger, never the other way round."""
+        hints = {
+            number: (partition.head.next, str(partition.head.hint))
+            for number, partition in self._owned.items()
+            if partition.head.hint and self._hinted.get(number) != partition.head.next
+        }
+        if not hints or self.stream is None:
+            return
+        try:
+            await self.stream.commit_hint(hints)
+        except StrongroomError as error:
+            log.info("hint_not_left", cause=error.message)  # the next one will say more
+        else:
+            self._hinted.update({number: following for number, (following, _) in hints.items()})
+
+    @property
+    def buffered_bytes(self) -> int:
+        return sum(partition.buffered_bytes for partition in self._owned.values())
+
+    @property
+    def partitions(self) -> Mapping[int, Partition]:
+        return self._owned
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    async def _claim_one(self, number: int) -> int | None:
+        try:
+            head = await self._claim(number)
+        except Fatal as error:
+            self._halt(number, error)
+            return None
+        self._owned[number] = Partition(head, self._flusher)
+        self._hinted.pop(number, None)
+        log.info("partition_claimed", partition=number, next=head.next, incarnation=head.chain.incarnation)
+        return head.next
+
+    async def _may_take(self, partition: Partition) -> bool:
+        """False if the partition went while we waited."""
+        while self._policy.stale():
+            self._hold("policy_stale")
+            await asyncio.sleep(STALE_POLL)
+        while self._owned.get(partition.number) is partition:
+            if self.buffered_bytes < self._limits.buffer_bytes_max:
+                return True
+            self._flush_largest()
+            self._changed.clear()
+            await self._changed.wait()
+        return False
+
+    def _flush(self, partition: Partition) -> None:
+        began = self._now()
+        flight = partition.flush()
+        flight.add_done_callback(lambda done: self._landed(partition, began, done))
+
+    def _flush_largest(self) -> None:
+        """Unless one is under way already: many small flushes would make many small objects."""
+        if any(partition.flying for partition in self._owned.values()):
+            return
+        largest = max(self._owned.values(), key=lambda partition: partition.batch.plain_bytes)
+        if not largest.batch.empty:
+            self._flush(largest)
+
+    def _landed(self, partition: Partition, began: int, flight: asyncio.Task[Head]) -> None:
+        self._changed.set()
+        if flight.cancelled():
+            return
+        error = flight.exception()
+        if error is None:
+            self.progressed = self._now()
+            metrics.FLUSH_SECONDS.observe((self.progressed - began) / 1000)
+            metrics.COMMITS.inc()
+        elif self._owned.get(partition.number) is partition:
+            self._failed(partition, error)
+
+    def _failed(self, partition: Partition, error: BaseException) -> None:
+        number = partition.number
+        if isinstance(error, Fenced):
+            metrics.FENCED.inc()
+            log.warning("fenced", partition=number, cause=error.message)
+            self._in_background(self._claim_again(number))
+        elif isinstance(error, Fatal):
+            self._in_background(self._halt_owned(number, error))
+        elif not self.failed.done():
+            self.failed.set_exception(error)
+
+    async def _claim_again(self, number: int) -> None:
+        await self.revoked(frozenset({number}))
+        if self.stream is not None:
+            await self.stream.reclaim(frozenset({number}))
+
+    async def _halt_owned(self, number: int, error: Fatal) -> None:
+        await self.revoked(frozenset({number}))
+        self._halt(number, error)
+        if self.stream is not None:
+            await self.stream.pause(frozenset({number}))
+
+    def _halt(self, number: int, error: Fatal) -> None:
+        cause = error.cause if isinstance(error, Halted) else "ledger_broken"
+        self.halted[number] = error
+        metrics.HALTS.labels(cause=cause).inc()
+        log.error("partition_halted", partition=number, cause=cause, error=error.message, remedy=error.remedy)
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        """Runs `work` beside the stream; what it raises ends the worker."""
+        task = asyncio.create_task(work)
+        self._background.add(task)
+
+        def done(task: asyncio.Task[None]) -> None:
+            self._background.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None and not self.failed.done():
+                self.failed.set_exception(error)
+
+        task.add_done_callback(done)
+
+    def _measure(self) -> None:
+        oldest = [partition.oldest for partition in self._owned.values() if partition.oldest is not None]
+        metrics.BUFFERED_BYTES.set(self.buffered_bytes)
+        metrics.BUFFERED_RECORDS.set(sum(partition.buffered_records for partition in self._owned.values()))
+        metrics.OLDEST_SECONDS.set(max(0, self._now() - min(oldest)) / 1000 if oldest else 0)
+        metrics.PARTITIONS.labels(state="owned").set(len(self._owned))
+        metrics.PARTITIONS.labels(state="halted").set(len(self.halted))
