@@ -1,23 +1,45 @@
 """JSON codecs for the topics' values: strict on what we know, faithful to what we do not.
 
-A newer producer may add fields. They are kept on the value (`extra`) and written back, so that an older
-command that changes one field of a workspace does not erase what it has never heard of.
+A newer producer may add fields, at the top or inside a nested record. They are kept (`extra`) and written
+back, so that an older command that changes one field of a workspace does not erase what it never heard of.
 """
 
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Generic, TypeVar
 
 import msgspec
 
 from workers.errors import Poison
 
+# What msgspec calls `extra` on the wire, where it never stands: a field named "extra" is unknown like another
+HIDDEN = "(fields unknown to this version)"
 
-class TopicValue(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, rename="camel"):
-    """A value of a topic. Field names are camelCase on the wire; `v` is the schema's version."""
+
+class Open(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False, rename="camel"):
+    """A record that keeps the fields it does not declare. Field names are camelCase on the wire."""
+
+    extra: dict[str, msgspec.Raw] = msgspec.field(default_factory=dict, name=HIDDEN)
+
+
+class TopicValue(Open, frozen=True, kw_only=True, rename="camel"):
+    """A value of a topic; `v` is its schema's version."""
 
     version: ClassVar[int] = 1
+    max_bytes: ClassVar[int] = 64 * 1024  # of one encoded value; the topic's max.message.bytes holds it
+    nested: ClassVar[Mapping[str, type[Open]]] = {}  # fields that hold a tuple of open records
 
     v: int = 1
-    extra: dict[str, msgspec.Raw] = {}  # top-level fields of the record that this version does not declare
+
+
+class PolicyValue(TopicValue, frozen=True, kw_only=True, rename="camel"):
+    """A value whose truth is a policy chain in S3; `shard` and `seq` name the entry that it comes from.
+
+    A reader keeps the highest `seq` a key, whatever order Kafka delivers in.
+    """
+
+    changed_at: int  # ms since the epoch
+    shard: int
+    seq: int  # from 1
 
 
 T = TypeVar("T", bound=TopicValue)
@@ -28,35 +50,82 @@ class Codec(Generic[T]):
 
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
-        self._known = {field.encode_name for field in msgspec.structs.fields(kind)} - {"extra"}
+        self._fields = _Fields(kind)
+        self._nested = [
+            (field.encode_name, field.name, _Fields(kind.nested[field.name]))
+            for field in msgspec.structs.fields(kind)
+            if field.name in kind.nested
+        ]
+        self._version = str(kind.version).encode()
         self._decoder = msgspec.json.Decoder(kind)
-        self._fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._record = msgspec.json.Decoder(dict[str, msgspec.Raw])
+        self._records = msgspec.json.Decoder(tuple[dict[str, msgspec.Raw], ...])
         self._encoder = msgspec.json.Encoder(order="deterministic")
 
     def decode(self, data: bytes) -> T:
+        if len(data) > self.kind.max_bytes:
+            raise self._poison(f"it has {len(data)} bytes, {self.kind.max_bytes} are allowed")
         try:
-            fields = self._fields.decode(data)
-            if fields.get("v", b"1") != str(self.kind.version).encode():
+            record = self._record.decode(data)
+            if "v" in record and bytes(record["v"]) != self._version:
                 raise Poison(
-                    f"{self.kind.__name__} of version {bytes(fields['v'])[:20]!r}",
+                    f"{self.kind.__name__} of version {bytes(record['v'])[:20]!r}",
                     remedy=f"This program reads version {self.kind.version}: upgrade it",
                 )
-            unknown = {name: msgspec.Raw(bytes(fields[name])) for name in fields.keys() - self._known}
-            # 'extra' on the wire would be a field of ours by name only: it is unknown like any other
-            value = self._decoder.decode(data) if "extra" not in fields else self._without_extra(fields)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise Poison(f"not a {self.kind.__name__}: {error}") from None
-        return msgspec.structs.replace(value, extra=unknown) if unknown else value
-
-    def _without_extra(self, fields: dict[str, msgspec.Raw]) -> T:
-        return self._decoder.decode(
-            self._encoder.encode({name: raw for name, raw in fields.items() if name != "extra"})
-        )
+            value = self._decoder.decode(data)
+            changes: dict[str, Any] = {}
+            if unknown := self._fields.unknown(record):
+                changes["extra"] = unknown
+            for wire, name, fields in self._nested:
+                if wire in record:
+                    changes[name] = fields.restored(getattr(value, name), self._records.decode(record[wire]))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            raise self._poison(str(error)) from None
+        return msgspec.structs.replace(value, **changes) if changes else value
 
     def encode(self, value: T) -> bytes:
-        known: dict[str, Any] = {
-            field.encode_name: getattr(value, field.name)
-            for field in msgspec.structs.fields(value)
-            if field.name != "extra"
-        }
-        return self._encoder.encode({**value.extra, **known})
+        record = self._fields.record(value)
+        for wire, name, fields in self._nested:
+            record[wire] = [fields.record(part) for part in getattr(value, name)]
+        return self._encoder.encode(record)
+
+    def checked(self, value: T) -> bytes:
+        """Encodes a value that a person made up, if every reader will take it. Raises Poison."""
+        data = self.encode(value)
+        self.decode(data)
+        return data
+
+    def _poison(self, why: str) -> Poison:
+        return Poison(f"not a {self.kind.__name__}: {why}")
+
+
+class _Fields:
+    """The fields that one kind of record declares, and what is not among them."""
+
+    def __init__(self, kind: type[Open]) -> None:
+        self._names = [
+            (field.encode_name, field.name)
+            for field in msgspec.structs.fields(kind)
+            if field.encode_name != HIDDEN
+        ]
+        self._known = frozenset(wire for wire, _ in self._names)
+
+    def unknown(self, record: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
+        if self._known.issuperset(record):
+            return {}
+        if HIDDEN in record:
+            raise ValueError(f"no field can be named {HIDDEN!r}")
+        # copies: a Raw is a view of the whole message, which it would keep in memory
+        return {name: msgspec.Raw(bytes(raw)) for name, raw in record.items() if name not in self._known}
+
+    def restored(
+        self, values: Iterable[Open], records: Iterable[Mapping[str, msgspec.Raw]]
+    ) -> tuple[Open, ...]:
+        """`values` with what their `records` hold beyond the declared fields."""
+        return tuple(
+            msgspec.structs.replace(value, extra=unknown) if (unknown := self.unknown(record)) else value
+            for value, record in zip(values, records, strict=True)
+        )
+
+    def record(self, value: Open) -> dict[str, Any]:
+        return {**value.extra, **{wire: getattr(value, name) for wire, name in self._names}}

@@ -1,10 +1,26 @@
-"""workspaces: what each customer bought and decided, compacted by workspace id. Spread from S3 like write-keys."""
+"""workspaces: what each customer bought and decided, compacted by id. Spread from policy chains in S3."""
 
 from enum import StrEnum
+from typing import Annotated, ClassVar
 
 import msgspec
+from msgspec import Meta
 
-from topics.codec import Codec, TopicValue
+from topics.codec import Codec, Open, PolicyValue
+from topics.ids import CustomerId
+
+NAME = "workspaces"
+MAX_RETENTION_DAYS = 36_500  # a century: more is a typing mistake, and for ever has its own word
+MAX_SOURCES = 1000
+MAX_PATTERNS = 1000  # a list
+MAX_CONTACTS = 100
+MAX_SWITCHES = 100
+
+Days = Annotated[int, Meta(ge=1, le=MAX_RETENTION_DAYS)]
+Pattern = Annotated[str, Meta(min_length=1, max_length=300)]  # its grammar: workers/origins/hosts.py
+Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
+Word = Annotated[str, Meta(min_length=1, max_length=64)]
+Contact = Annotated[str, Meta(min_length=1, max_length=254)]  # RFC 5321's longest address
 
 
 class SourceType(StrEnum):
@@ -20,29 +36,44 @@ class WorkspaceState(StrEnum):
     CLOSED = "closed"
 
 
-class Source(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    id: str
+class Source(Open, frozen=True, kw_only=True, rename="camel"):
+    id: CustomerId
     type: SourceType = SourceType.BROWSER
-    allowed_origins: tuple[str, ...] = ()  # host patterns in addition to the workspace's
-    retention_days: int | None = None  # overrides the workspace's
+    allowed_origins: Patterns = ()  # host patterns in addition to the workspace's
+    retention_days: Days | None = None  # overrides the workspace's
 
 
-class Workspace(TopicValue, frozen=True, kw_only=True, rename="camel"):
-    id: str
+class Workspace(PolicyValue, frozen=True, kw_only=True, rename="camel"):
+    max_bytes: ClassVar[int] = 512 * 1024
+    nested: ClassVar[dict[str, type[Open]]] = {"sources": Source}
+
+    id: CustomerId
     state: WorkspaceState = WorkspaceState.OPEN
-    plan: str = "standard"
-    sources: tuple[Source, ...] = ()
-    allowed_origins: tuple[
-        str, ...
-    ] = ()  # host patterns (origins.md, Hosts); none at all: origins are not judged
-    retention_days: int | None = None  # None keeps for ever
+    plan: Word = "standard"
+    sources: Annotated[tuple[Source, ...], Meta(max_length=MAX_SOURCES)] = ()
+    # host patterns (origins.md, Hosts); none at all: origins are not judged
+    allowed_origins: Patterns = ()
+    retention_days: Days | None = None  # None keeps for ever
     legal_hold: bool = False
-    contacts: tuple[str, ...] = ()
-    switches: dict[str, bool] = {}  # policy switches by name
-    effective_from: int | None = None  # ms since the epoch, for a shortened retention
-    changed_at: int
-    shard: int
-    seq: int
+    contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)] = ()
+    # policy switches by name
+    switches: Annotated[dict[Word, bool], Meta(max_length=MAX_SWITCHES)] = msgspec.field(default_factory=dict)
+    # ms since the epoch: until then nothing is deleted by this record, because it shortens what stood before
+    effective_from: int | None = None
+
+    def __post_init__(self) -> None:
+        ids = [source.id for source in self.sources]
+        if len(set(ids)) < len(ids):
+            raise ValueError("two of the sources have the same id")
+
+    def source(self, source: str) -> Source | None:
+        """The source of that id."""
+        return next((known for known in self.sources if known.id == source), None)
 
 
 codec = Codec(Workspace)
+
+
+def record_key(value: Workspace) -> bytes:
+    """The Kafka key of a value's record."""
+    return value.id.encode()
