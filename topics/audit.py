@@ -17,7 +17,7 @@ Line = Annotated[str, Meta(max_length=300)]
 
 
 class AuditRecord(TopicValue, frozen=True, kw_only=True, rename="camel"):
-    max_bytes: ClassVar[int] = 2 * 1024 * 1024  # two workspaces of the largest size, and the rest
+    max_bytes: ClassVar[int] = 1_000_000  # two workspaces of the largest size, and the rest
 
     id: Line
     workspace: Id

@@ -20,9 +20,8 @@ class RetentionTask(TopicValue, frozen=True, kw_only=True, rename="camel"):
     day: Day
     clock: Clock
     reason: Reason  # the rule by which the unit is due
-    policy_shard: int | None = (
-        None  # the entry of the policy chain that says so; None: a clock of the platform's
-    )
+    # the entry of the policy chain that says so; None: a clock of the platform's
+    policy_shard: int | None = None
     policy_seq: int | None = None
 
 

@@ -44,7 +44,7 @@ class Source(Open, frozen=True, kw_only=True, rename="camel"):
 
 
 class Workspace(PolicyValue, frozen=True, kw_only=True, rename="camel"):
-    max_bytes: ClassVar[int] = 512 * 1024
+    max_bytes: ClassVar[int] = 384 * 1024
     nested: ClassVar[dict[str, type[Open]]] = {"sources": Source}
 
     id: CustomerId
