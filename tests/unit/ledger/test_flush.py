@@ -1,0 +1,104 @@
+"""A flush commits exactly once, whatever the store answers, and gives way to another writer."""
+
+import asyncio
+
+import pytest
+
+from tests.unit.ledger.world import GROUP, MemoryLog, batch_of, begin, committed, done, flusher, retry
+from workers.intake.batch import Batch
+from workers.ledger import entries
+from workers.ledger.entries import Entry
+from workers.ledger.flush import Fenced
+from workers.ledger.head import Head, read_head
+from workers.ledger.partition import Partition
+from workers.ledger.verify import Verifier
+from workers.store.memory import MemoryStore
+
+
+async def entry_at(store: MemoryStore, head: Head, first: int) -> Entry:
+    key = head.chain.entry(first)
+    return entries.decode(Entry, (await store.get(key)).body, key)
+
+
+async def test_an_entry_says_what_became_of_each_offset() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    log.produce([b"{}", b"{}"])
+    log.end += 3  # markers
+    after = await flusher(store).flush(head.chain, batch_of(log, 0, 5), done(head))
+    entry = await entry_at(store, head, 0)
+    assert (entry.first, entry.next, entry.gaps, entry.counts) == (0, 5, 3, {"accepted": {"accepted": 2}})
+    assert entry.previous == head.digest
+    assert after.next == 5
+    assert entry.anchor is not None
+    assert entry.anchor.offset == 1
+
+
+async def test_a_range_without_records_keeps_the_anchor() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [2])
+    log.end += 4
+    after = await flusher(store).flush(heads[0].chain, batch_of(log, 2, 6), done(heads[-1]))
+    assert (await entry_at(store, after, 2)).objects == ()
+    assert after.anchor == heads[-1].anchor
+
+
+async def test_the_second_writer_is_fenced_and_changes_nothing() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    log.produce([b"{}"] * 4)
+    await flusher(store).flush(head.chain, batch_of(log, 0, 3), done(head))
+    before = (await store.get(head.chain.entry(0))).body
+    with pytest.raises(Fenced):
+        await flusher(store).flush(head.chain, batch_of(log, 0, 4), done(head))
+    assert (await store.get(head.chain.entry(0))).body == before
+    assert (await read_head(store, head.chain, None, retry())).next == 3  # type: ignore[union-attr] # it exists
+
+
+async def test_a_batch_that_does_not_begin_at_the_head_is_fenced() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [3])
+    log.produce([b"{}"] * 4)
+    with pytest.raises(Fenced, match="ends at 3, the batch begins at 4"):
+        await flusher(store).flush(heads[0].chain, batch_of(log, 4, 6), done(heads[-1]))
+
+
+async def test_a_flush_costs_its_objects_and_one_request() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    batch = Batch(0)
+    for number in range(5):
+        group = GROUP._replace(source=f"s{number}")
+        batch.sorting.lines[group] = [b"{}"]
+    batch.sorting.counts[GROUP.disposition] = {"accepted": 5}
+    batch.extend(5, 5, now=0, oldest=0)
+    before = store.requests.total()
+    await flusher(store).flush(head.chain, batch, done(head))
+    assert store.requests.total() - before == 6
+
+
+async def test_batches_prepared_side_by_side_are_committed_in_order() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    partition = Partition(await begin(store, log), flusher(store))
+    log.produce([b'{"n":%d}' % offset for offset in range(30)])
+    for first in range(0, 30, 10):
+        partition.batch = batch_of(log, first, first + 10)
+        partition.flush()
+    await partition.settle()
+    assert partition.head.next == 30
+    assert (await Verifier(store, store, retry()).run()).clean
+
+
+async def test_a_dropped_partition_commits_nothing_more_and_holds_nothing() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    partition = Partition(await begin(store, log), flusher(store))
+    log.produce([b"{}"] * 10)
+    partition.batch = batch_of(log, 0, 10)
+    flight = partition.flush()
+    await partition.drop()
+    assert flight.cancelled()
+    assert partition.buffered_bytes == 0
+    await asyncio.sleep(0.05)
+    report = await Verifier(store, store, retry()).run()
+    assert report.clean
+    assert report.entries == 0

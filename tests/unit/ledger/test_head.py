@@ -1,0 +1,114 @@
+"""The head of a chain is found by hint or by search, and a broken chain is never continued."""
+
+import pytest
+
+from tests.unit.ledger.world import WRITER, MemoryLog, begin, committed, log_id, retry
+from workers.errors import Fatal
+from workers.ledger.assign import Halted, claim
+from workers.ledger.head import Hint, read_head
+from workers.ledger.names import ChainId
+from workers.store.memory import MemoryStore
+
+
+async def test_a_new_chain_begins_at_the_logs_start() -> None:
+    store, log = MemoryStore(), MemoryLog(start=7, end=7)
+    assert (await begin(store, log)).next == 7
+
+
+async def test_whoever_wrote_the_genesis_first_is_obeyed() -> None:
+    store = MemoryStore()
+    await begin(store, MemoryLog(start=7, end=9))
+    # the log's start has moved on since; the chain still begins where its genesis says, so the loss is seen
+    with pytest.raises(Halted) as halted:
+        await begin(store, MemoryLog(start=8, end=9))
+    assert halted.value.cause == "log_start_above_head"
+
+
+@pytest.mark.parametrize("sizes", [[1], [1, 1], [5, 1, 70_000, 3], [1] * 40])
+async def test_the_head_is_found_without_a_hint(sizes: list[int]) -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, sizes)
+    assert await read_head(store, heads[0].chain, None, retry()) == heads[-1]
+
+
+async def test_a_hint_is_followed_to_the_head() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [1, 2, 3])
+    assert await read_head(store, heads[0].chain, heads[1].hint, retry()) == heads[-1]
+
+
+@pytest.mark.parametrize("hint", [Hint(1, "0" * 64), Hint(999, "0" * 64)])
+async def test_a_hint_that_names_no_such_entry_is_not_believed(hint: Hint) -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [1, 2, 3])
+    assert await read_head(store, heads[0].chain, hint, retry()) == heads[-1]
+
+
+def test_hints_survive_their_text() -> None:
+    hint = Hint(12, "ab" * 32)
+    assert Hint.parse(str(hint)) == hint
+    assert Hint.parse("") is None
+    assert Hint.parse("nonsense") is None
+
+
+async def test_an_entry_that_does_not_name_the_one_before_it_breaks_the_chain() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [1, 1])
+    key = heads[0].chain.entry(1)
+    forged = (await store.get(key)).body.replace(heads[1].digest.encode(), b"0" * 64)
+    await store.put(key, forged)
+    with pytest.raises(Fatal, match="does not name the entry before it"):
+        await read_head(store, heads[0].chain, heads[1].hint, retry())
+
+
+async def test_an_entry_that_miscounts_breaks_the_chain() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [3])
+    key = heads[0].chain.entry(0)
+    await store.put(key, (await store.get(key)).body.replace(b'"accepted":3', b'"accepted":2'))
+    with pytest.raises(Fatal, match="counts 2 offsets"):
+        await read_head(store, heads[0].chain, None, retry())
+
+
+async def test_a_log_cut_below_the_head_halts() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    await committed(store, log, [5])
+    with pytest.raises(Halted) as halted:
+        await begin(store, MemoryLog(records=log.records, end=4))
+    assert halted.value.cause == "head_above_log_end"
+
+
+async def test_a_log_cut_and_grown_again_halts() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    await committed(store, log, [5])
+    log.records[4] = b'{"n":"another"}'
+    log.produce([b"{}"] * 10)
+    with pytest.raises(Halted) as halted:
+        await begin(store, log)
+    assert halted.value.cause == "anchor_differs"
+
+
+async def test_an_anchor_that_has_expired_is_no_reason_to_halt() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [5])
+    log.records.clear()
+    log.start = 5
+    assert await begin(store, log) == heads[-1]
+
+
+async def test_another_topic_of_the_same_name_has_its_own_chain() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [5])
+    recreated = log_id()._replace(topic_id="another")
+    head = await claim(store, recreated, MemoryLog(), hint=None, writer=WRITER, now=1, retry=retry())
+    assert head.next == 0
+    assert head.chain == ChainId("raw-events", "another", 1, 0) != heads[-1].chain
+
+
+async def test_a_newer_incarnation_is_the_current_one() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    await committed(store, log, [5])
+    genesis = (await store.get(ChainId(*log_id()[:2], 1, 0).genesis)).body
+    second = ChainId(*log_id()[:2], 2, 0)
+    await store.put(second.genesis, genesis.replace(b'"incarnation":1', b'"incarnation":2').replace(b'"first":0', b'"first":9'))
+    assert await begin(store, MemoryLog(start=9, end=9)) == await read_head(store, second, None, retry())

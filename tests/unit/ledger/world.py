@@ -1,0 +1,122 @@
+"""A small ledger to test against: one partition's log in memory, a store with faults, keys that seal by marking."""
+
+import asyncio
+import itertools
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from workers.intake.batch import Batch
+from workers.intake.dispositions import Clock, Disposition, Group
+from workers.ledger.assign import LogId, claim
+from workers.ledger.entries import Writer
+from workers.ledger.flush import Flusher
+from workers.ledger.head import Head, Hint
+from workers.ledger.pack import Compression, Packer
+from workers.sealing.format import Sealed
+from workers.sealing.keys import Unit
+from workers.store.memory import MemoryStore
+from workers.store.retry import Retry
+
+TOPIC_ID = "5L6g3nShTeMCtKXX86swAA"
+WRITER = Writer("worker-0", "test")
+GROUP = Group("acme", "shop", "2026-11-25", Disposition.ACCEPTED, Clock.MAIN)
+
+
+async def no_sleep(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+def retry(attempts: int = 20) -> Retry:
+    return Retry(attempts=attempts, sleep=no_sleep)
+
+
+@dataclass
+class MarkingKey:
+    """Seals by a visible mark, so that a test sees which key and name an object was sealed under."""
+
+    unit: Unit
+    generation: int = 1
+    ids: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def seal(self, plain: bytes, object_key: str) -> Sealed:
+        return Sealed(b"sealed:" + plain, {"x-amz-i": str(next(self.ids))})
+
+    def open(self, body: bytes, metadata: dict[str, str], object_key: str) -> bytes:
+        return body.removeprefix(b"sealed:")
+
+
+class MarkingKeys:
+    async def unit_key(self, unit: Unit, *, create: bool) -> MarkingKey:
+        return MarkingKey(unit)
+
+
+@dataclass
+class MemoryLog:
+    """One partition of Kafka: offset → value; what is missing is a gap."""
+
+    records: dict[int, bytes] = field(default_factory=dict)
+    start: int = 0
+    end: int = 0
+
+    async def bounds(self) -> tuple[int, int]:
+        return self.start, self.end
+
+    async def record(self, offset: int) -> bytes | None:
+        return self.records.get(offset)
+
+    def produce(self, values: Sequence[bytes]) -> None:
+        for value in values:
+            self.records[self.end] = value
+            self.end += 1
+
+
+def flusher(store: MemoryStore, *, tries: Retry | None = None) -> Flusher:
+    return Flusher(
+        data=store,
+        ledger=store,
+        keys=MarkingKeys(),
+        packer=Packer(Compression.ZSTD, 1),
+        writer=WRITER,
+        retry=tries or retry(),
+        threads=ThreadPoolExecutor(1),
+        uploads=asyncio.Semaphore(4),
+        now=lambda: 1_764_000_000_000,
+    )
+
+
+def log_id(partition: int = 0) -> LogId:
+    return LogId("raw-events", TOPIC_ID, partition)
+
+
+def batch_of(log: MemoryLog, first: int, end: int, group: Group = GROUP) -> Batch:
+    """A batch of the log's records in [first, end), all accepted into one group."""
+    batch = Batch(first)
+    found = [(offset, log.records[offset]) for offset in range(first, end) if offset in log.records]
+    for offset, value in found:
+        batch.sorting.lines.setdefault(group, []).append(value)
+        reasons = batch.sorting.counts.setdefault(group.disposition, {})
+        reasons["accepted"] = reasons.get("accepted", 0) + 1
+        batch.sorting.last = (offset, value)
+        batch.sorting.plain_bytes += len(value)
+    batch.extend(end, len(found), now=0, oldest=0)
+    return batch
+
+
+async def begin(store: MemoryStore, log: MemoryLog, hint: Hint | None = None) -> Head:
+    return await claim(store, log_id(), log, hint=hint, writer=WRITER, now=1, retry=retry())
+
+
+async def committed(store: MemoryStore, log: MemoryLog, sizes: list[int]) -> list[Head]:
+    """Flushes batches of these sizes; the heads after each, the first claim's before."""
+    heads = [await begin(store, log)]
+    for size in sizes:
+        first = heads[-1].next
+        log.produce([b'{"n":%d}' % offset for offset in range(log.end, max(log.end, first + size))])
+        head = heads[-1]
+        heads.append(await flusher(store).flush(head.chain, batch_of(log, first, first + size), done(head)))
+    return heads
+
+
+async def done(head: Head) -> Head:
+    return head
