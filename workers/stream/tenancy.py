@@ -1,0 +1,93 @@
+"""Between the group and the Owner: claims at an assignment, drops at a revocation, and no chunk out of turn.
+
+A tenure is one assignment of partitions to us. What was fetched in an older one is dropped here, so an Owner
+sees, of each partition that it claimed, every offset once and in order.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from workers.errors import Fatal
+from workers.stream.chunk import Chunk, Owner
+
+CANCEL_TIMEOUT = 5.0  # seconds that a revocation waits for a cancelled claim
+NO_TENURE = 0
+
+Begin = Callable[
+    [int, Mapping[int, int]], Awaitable[None]
+]  # tenure, {partition: offset}: seek there and fetch
+Crash = Callable[[BaseException], Awaitable[None]]
+
+
+class Tenancy:
+    def __init__(self, topic: str, owner: Owner, *, begin: Begin, crash: Crash) -> None:
+        self._topic = topic
+        self._owner = owner
+        self._begin = begin
+        self._crash = crash
+        self._tenure = NO_TENURE
+        self._claim: asyncio.Task[None] | None = None
+        self._next: dict[int, int] = {}  # claimed partitions: where the next chunk must start
+        self._closed = False
+        self.halted: frozenset[int] = frozenset()  # assigned partitions for which the Owner named no start
+
+    @property
+    def settled(self) -> bool:
+        """Whether there is an assignment, and every partition of it is claimed or halted."""
+        return self._tenure != NO_TENURE and (self._claim is None or self._claim.done())
+
+    def assigned(self, tenure: int, partitions: frozenset[int]) -> None:
+        """Starts the claim. A second call for the same tenure does nothing."""
+        if self._closed or tenure == self._tenure:
+            return
+        self._tenure = tenure
+        self._next = {}
+        self.halted = frozenset()
+        self._claim = asyncio.create_task(self._claims(tenure, partitions)) if partitions else None
+
+    async def _claims(self, tenure: int, partitions: frozenset[int]) -> None:
+        try:
+            claimed = await self._owner.claim(partitions)
+            if claimed.keys() != partitions:
+                raise Fatal(
+                    f"the owner of {self._topic}, asked for {sorted(partitions)}, claimed {sorted(claimed)}",
+                    remedy="This is a programming error: name a start, or None, for each partition",
+                )
+            starts = {partition: start for partition, start in claimed.items() if start is not None}
+            self._next = dict(starts)
+            self.halted = partitions - starts.keys()
+            await self._begin(tenure, starts)
+        except Exception as error:  # it must end the process, whatever it is
+            await self._crash(error)
+
+    async def revoked(self, partitions: frozenset[int]) -> None:
+        """Ends the tenure: what still comes of it is dropped."""
+        self._tenure = NO_TENURE
+        self._next = {}
+        self.halted = frozenset()
+        claim, self._claim = self._claim, None
+        if claim is not None and not claim.done():
+            claim.cancel()
+            await asyncio.wait({claim}, timeout=CANCEL_TIMEOUT)
+        if partitions:
+            await self._owner.revoked(partitions)
+
+    async def take(self, tenure: int, chunk: Chunk) -> None:
+        """Hands a chunk on, unless it is of another tenure. Raises Fatal rather than leave a gap."""
+        if self._closed or tenure != self._tenure:
+            return
+        expected = self._next.get(chunk.partition)
+        if chunk.start != expected:
+            raise Fatal(
+                f"{self._topic}[{chunk.partition}]: a chunk starts at {chunk.start} where {expected} was due",
+                remedy="Restart the worker: it goes on from the ledger. Report this, it should not happen",
+            )
+        self._next[chunk.partition] = chunk.end
+        await self._owner.take(chunk)
+
+    async def close(self) -> None:
+        """No more claims and no more chunks; a claim under way is given up."""
+        self._closed = True
+        if self._claim is not None and not self._claim.done():
+            self._claim.cancel()
+            await asyncio.wait({self._claim}, timeout=CANCEL_TIMEOUT)
