@@ -1,0 +1,150 @@
+"""What can be wrong with settings, said in words that name the variable and what to do."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from workers.settings import Settings
+
+PREFIX = "STRONGROOM_"
+# no user, path or query: credentials come the usual AWS way, and a bucket is a setting of its own
+ENDPOINT = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?\Z", re.ASCII)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper()
+
+
+def is_secret(info: FieldInfo) -> bool:
+    return "SecretStr" in str(info.annotation)
+
+
+def misfits(settings: "Settings") -> Iterator[str]:
+    """What does not fit together although each setting alone is good."""
+    for check in (_addresses, _sizes, _membership, _security, _clear_text):
+        yield from check(settings)
+
+
+def unknown(environ: Mapping[str, str], fields: Mapping[str, FieldInfo]) -> Iterator[str]:
+    """Variables with our prefix that no setting has, with the nearest that one does."""
+    known = [variable(name) for name in fields]
+    for name in sorted(environ):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
+            yield f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def in_words(
+    error: ValidationError, environ: Mapping[str, str], fields: Mapping[str, FieldInfo]
+) -> Iterator[str]:
+    """What pydantic found, one line a variable."""
+    for each in error.errors(include_url=False):
+        if each["type"] == "default_factory_not_called":  # the setting that it follows is bad, and said so
+            continue
+        if not each["loc"]:  # from _fit_together
+            yield from str(each["ctx"]["error"]).split("\n")
+            continue
+        name = str(each["loc"][0])
+        value = "***" if is_secret(fields[name]) else repr(environ.get(variable(name), ""))
+        words = WORDS.get(each["type"], each["msg"][:1].lower() + each["msg"][1:])
+        yield f"{variable(name)} is {value}: {words.format(**each.get('ctx', {}))}"
+
+
+# pydantic's error type → what it means to a person
+WORDS = {
+    "int_parsing": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "finite_number": "it must be a number",
+    "bool_parsing": "it must be true or false",
+    "enum": "it must be {expected}",
+    "greater_than": "it must be above {gt}",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than_equal": "it must be at most {le}",
+    "string_pattern_mismatch": "it may hold letters, digits, dots, dashes and underscores, 1 to 200 of them",
+}
+
+
+def _sizes(s: "Settings") -> Iterator[str]:
+    if s.flush_bytes > s.buffer_bytes_max:
+        yield (
+            f"{variable('flush_bytes')} ({s.flush_bytes}) is above {variable('buffer_bytes_max')} "
+            f"({s.buffer_bytes_max}): no batch would ever grow so large"
+        )
+    if s.fetch_bytes > s.buffer_bytes_max:
+        yield (
+            f"{variable('fetch_bytes')} ({s.fetch_bytes}) is above {variable('buffer_bytes_max')} "
+            f"({s.buffer_bytes_max}): one chunk would overfill the buffer"
+        )
+    if s.compression == "gzip" and s.compression_level > 9:
+        yield f"{variable('compression_level')} is {s.compression_level}, gzip goes to 9"
+
+
+def _membership(s: "Settings") -> Iterator[str]:
+    if s.heartbeat_interval * 3 > s.session_timeout:
+        yield (
+            f"{variable('heartbeat_interval')} ({s.heartbeat_interval:g} s) is more than a third of "
+            f"{variable('session_timeout')} ({s.session_timeout:g} s): two lost ones cost the partitions"
+        )
+
+
+def _security(s: "Settings") -> Iterator[str]:
+    if (s.kafka_cert_file is None) != (s.kafka_key_file is None):
+        yield f"{variable('kafka_cert_file')} and {variable('kafka_key_file')}: set both or neither"
+    if not s.kafka_tls and (s.kafka_ca_file or s.kafka_cert_file):
+        yield f"certificates are set, but {variable('kafka_tls')} is not: nothing would be encrypted"
+    login = (s.kafka_sasl_mechanism, s.kafka_sasl_username, s.kafka_sasl_password)
+    if any(part is not None for part in login) and None in login:
+        yield (
+            f"{variable('kafka_sasl_mechanism')}, {variable('kafka_sasl_username')} and "
+            f"{variable('kafka_sasl_password')} go together: set all or none"
+        )
+    if s.keystore_bucket_2 is not None and s.keystore_bucket_2 == s.keystore_bucket:
+        yield f"{variable('keystore_bucket_2')} is {variable('keystore_bucket')} again: it guards nothing"
+
+
+def _clear_text(s: "Settings") -> Iterator[str]:
+    if s.allow_clear_text:
+        return
+    servers = [part.strip() for part in s.kafka_bootstrap.split(",") if part.strip()]
+    if not s.kafka_tls and (far := [server for server in servers if not _is_here(_host(server))]):
+        yield (
+            f"{variable('kafka_bootstrap')} names {far[0]}, which would be spoken to in clear text: "
+            f"set {variable('kafka_tls')}=true, or {variable('allow_clear_text')}=true on a trusted network"
+        )
+    endpoint = urlsplit(s.s3_endpoint or "")
+    if endpoint.scheme == "http" and not _is_here(endpoint.hostname or ""):
+        yield (
+            f"{variable('s3_endpoint')} is {s.s3_endpoint}, which would be spoken to in clear text: "
+            f"use https://, or {variable('allow_clear_text')}=true on a trusted network"
+        )
+
+
+def _addresses(s: "Settings") -> Iterator[str]:
+    for server in s.kafka_bootstrap.split(","):
+        _, _, port = server.strip().rpartition(":")
+        if not _host(server.strip()) or not port.isdecimal() or not 0 < int(port) < 65536:
+            yield f"{variable('kafka_bootstrap')} has {server.strip()!r}, which is not host:port"
+    if s.s3_endpoint and not ENDPOINT.match(s.s3_endpoint):
+        yield f"{variable('s3_endpoint')} is {s.s3_endpoint!r}, which is not http(s)://host or http(s)://host:port"
+
+
+def _host(server: str) -> str:
+    """Of `host:port` or `[::1]:port`."""
+    return server.rpartition(":")[0].removeprefix("[").removesuffix("]")
+
+
+def _is_here(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
