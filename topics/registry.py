@@ -65,6 +65,8 @@ class TopicSpec:
         else:
             # a reader that was away for less than half of this sees every deletion (keys-and-policy.md)
             configs["delete.retention.ms"] = str(DAY_MS)
+            # time to mend an older value that was published after a newer one (workers/ledger/policy_book.py)
+            configs["min.compaction.lag.ms"] = str(DAY_MS)
             # short segments, compacted early: a starting worker reads the topic whole
             configs["segment.ms"] = str(DAY_MS)
             configs["min.cleanable.dirty.ratio"] = "0.1"

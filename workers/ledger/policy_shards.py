@@ -1,0 +1,138 @@
+"""Reads the chains of one policy topic: which shards there are, where each ends, its entries in order."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable
+from itertools import pairwise
+from typing import TypeVar
+
+from workers.ledger import policy_entries as entries
+from workers.ledger.policy_entries import FOLD_EVERY, SHARDS, FoldObject, PolicyEntry, broken
+from workers.store.port import NotFound, Store
+from workers.store.retry import Retry
+
+PARALLEL = 16
+PAGE = 1000  # names that one list request returns at most
+
+R = TypeVar("R")
+
+
+class PolicyShards:
+    """Raises Retryable when the store stays away, Fatal for a broken chain."""
+
+    def __init__(self, store: Store, topic: str, *, retry: Retry) -> None:
+        self._store = store
+        self._topic = topic
+        self._retry = retry
+
+    async def present(self) -> list[int]:
+        """The shards that hold anything: one request for a small fleet, all shards for one beyond a page."""
+        names = await self._names(entries.topic_prefix(self._topic), limit=PAGE)
+        if len(names) == PAGE:
+            return list(range(SHARDS))
+        return sorted({entries.place_of(name, self._topic)[0] for name in names})
+
+    async def head(self, shard: int, known: int) -> int:
+        """The newest seq, at least `known`, by leaps and then halves; 0 where the shard has no entry."""
+        page = await self._seqs_after(shard, known, FOLD_EVERY)
+        low = page[-1] if page else known
+        if len(page) < FOLD_EVERY:
+            return low
+        leap = FOLD_EVERY
+        while found := await self._seqs_after(shard, low + leap, 1):
+            low, leap = found[0], leap * 2
+        high = low + leap  # there is an entry at `low`, none above `high`
+        while low < high:
+            middle = (low + high) // 2
+            found = await self._seqs_after(shard, middle, 1)
+            if found:
+                low = found[0]
+            else:
+                high = middle
+        return low
+
+    async def entries(
+        self, shard: int, after: int, digest: str | None, head: int
+    ) -> list[tuple[PolicyEntry, str]]:
+        """The entries (after, head] and their digests, each checked to follow the one before it.
+
+        `digest` is that of entry `after`; None where `after` is 0.
+        """
+        read: list[tuple[PolicyEntry, str]] = []
+        seqs = range(after + 1, head + 1)
+        bodies = await together(self.body(shard, seq) for seq in seqs)
+        for seq, body in zip(seqs, bodies, strict=True):
+            entry = following(body, self._topic, shard, seq, digest)
+            digest = entries.digest(body)
+            read.append((entry, digest))
+        return read
+
+    async def body(self, shard: int, seq: int) -> bytes:
+        """The bytes of an entry that is known to be there."""
+        name = entries.entry_name(self._topic, shard, seq)
+        body = await self._get(name)
+        if body is None:
+            raise broken(name, "it is missing, and a later one is there")
+        return body
+
+    async def stored_fold(self, shard: int, head: int, *, newer_than: int) -> FoldObject | None:
+        """The newest fold that its entry vouches for. A writer may have died before it wrote the last one."""
+        newest = head - head % FOLD_EVERY
+        for seq in (newest, newest - FOLD_EVERY):
+            if seq <= newer_than:
+                return None
+            stored = await self._get(entries.fold_name(self._topic, shard, seq))
+            fold = entries.decode_fold(stored, self._topic, shard, seq) if stored else None
+            if fold and fold.digest == entries.digest(await self.body(shard, seq)):
+                return fold
+        return None
+
+    async def published(self, shard: int) -> int:
+        """Up to which seq all is known to have been published; 0 where nothing is known."""
+        body = await self._get(entries.published_name(self._topic, shard))
+        return entries.decode_published(body) if body else 0
+
+    async def _get(self, name: str) -> bytes | None:
+        try:
+            return (await self._retry.call(lambda: self._store.get(name))).body
+        except NotFound:
+            return None
+
+    async def _names(self, prefix: str, *, after: str = "", limit: int) -> list[str]:
+        async def attempt() -> list[str]:
+            return [stat.key async for stat in self._store.list(prefix, after=after, limit=limit)]
+
+        return await self._retry.call(attempt)
+
+    async def _seqs_after(self, shard: int, seq: int, limit: int) -> list[int]:
+        """Of `limit` entries at most. A chain has no holes, so the first is `seq` + 1."""
+        after = entries.entry_name(self._topic, shard, seq)
+        names = await self._names(entries.shard_prefix(self._topic, shard), after=after, limit=limit)
+        seqs = [entries.place_of(name, self._topic)[1] for name in names]
+        for before, later in pairwise([seq, *seqs]):
+            if later != before + 1:
+                name = entries.entry_name(self._topic, shard, before + 1)
+                raise broken(name, "it is missing, and a later one is there")
+        return seqs
+
+
+def following(body: bytes, topic: str, shard: int, seq: int, digest: str | None) -> PolicyEntry:
+    """The entry in `body`, if it is the one after the entry of that digest. Raises Fatal."""
+    entry = entries.decode_entry(body, topic, shard, seq)
+    if entry.previous != digest:
+        raise broken(entries.entry_name(topic, shard, seq), "it does not name the entry before it")
+    return entry
+
+
+async def together(calls: Iterable[Awaitable[R]], *, at_once: int = PARALLEL) -> list[R]:
+    """The results in order; every call ends before the first error is raised."""
+    slots = asyncio.Semaphore(at_once)
+
+    async def run(call: Awaitable[R]) -> R:
+        async with slots:
+            return await call
+
+    results = await asyncio.gather(*map(run, calls), return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+    return [result for result in results if not isinstance(result, BaseException)]
