@@ -92,7 +92,7 @@ class Header:
 
 
 def derive(dek: bytes, msgid: bytes) -> tuple[Secret, bytes]:
-    """The key that seals the body, and the 28 bytes that commit to it: HKDF-SHA512 (RFC 5869), salt `msgid`."""
+    """The key that seals the body, and the 28 bytes that commit to it: HKDF-SHA512 (RFC 5869)."""
     prk = hkdf_extract(msgid, dek)
     key = Secret(hkdf_expand(prk, SUITE + b"DERIVEKEY", KEY_BYTES))
     return key, hkdf_expand(prk, SUITE + b"COMMITKEY", COMMITMENT_BYTES)
@@ -148,7 +148,7 @@ def seal(
 
 
 def open_sealed(body: bytes | bytearray | memoryview, header: Header, dek: bytes) -> bytes:
-    """The plaintext. Raises WrongCommitment before anything is decrypted, Damaged before any of it is released.
+    """The plaintext. Raises WrongCommitment before anything is decrypted, Damaged before any is released.
 
     The caller has already held `header.context` against the object that it asked for (Header.require).
     """
@@ -162,7 +162,7 @@ def open_sealed(body: bytes | bytearray | memoryview, header: Header, dek: bytes
         return AESGCM(key).decrypt(IV, body, SUITE)
     except InvalidTag:
         raise Damaged(
-            f"the body of object {header.context.get('object', '')!r}, {len(body)} bytes, is not what was sealed",
+            f"the {len(body)} bytes of object {header.context.get('object', '')!r} are not what was sealed",
             remedy="It was truncated or altered: restore it from its versions",
         ) from None
 

@@ -106,9 +106,10 @@ def service_context(context: Mapping[str, str]) -> dict[str, str]:
 
 
 def canonical(context: Mapping[str, str]) -> bytes:
-    """One byte string for one context: count, then sorted pairs, each string behind its length (16 bits each).
+    """One byte string for one context: count, then sorted pairs, each string after its length.
 
-    Raises MalformedContext for what is not printable US-ASCII: Amazon's clients disagree about anything else.
+    Numbers have 16 bits, big endian. Raises MalformedContext for what is not printable US-ASCII: Amazon's
+    clients disagree about anything else.
     """
     encoded = [len(context).to_bytes(2, "big")]
     for name in sorted(context):

@@ -1,4 +1,4 @@
-"""Why a sealed object or a key is refused: one class a reason, and never a word of what a key or payload holds."""
+"""Why a sealed object or a key is refused: one class a reason, and never a word of what either holds."""
 
 from workers.errors import Poison, Retryable
 

@@ -1,4 +1,4 @@
-"""L0: the root key that wraps the workspaces' keys, behind one protocol. Here: a key in a file, for development."""
+"""L0: the root key that wraps the workspaces' keys: its protocol, and one in a file for development."""
 
 import base64
 import binascii
@@ -32,7 +32,7 @@ class RootKey(Protocol):
         """Raises Retryable where a key service is down."""
 
     async def unwrap(self, blob: bytes, context: Mapping[str, str]) -> Secret:
-        """Raises Retryable where a key service is down, a Refused where the blob is not of this key and context."""
+        """Raises Retryable where a key service is down, Refused for a blob of another key or context."""
 
 
 class FileRoot:
@@ -110,7 +110,8 @@ def _read(path: Path) -> bytes:
     except FileNotFoundError:
         raise Fatal(
             f"root key {path} is not there",
-            remedy="Set STRONGROOM_ROOT_KEY_FILE to it; a new fleet makes one with `strongroom keystore init`",
+            remedy="Set STRONGROOM_ROOT_KEY_FILE to it. Only for a new fleet, make one: "
+            f"(umask 077; openssl rand -base64 32 > {path})",
         ) from None
     except OSError as error:
         raise Fatal(

@@ -1,0 +1,190 @@
+"""The keystore: hands out units' keys, makes those that are missing, and forgets those that were withdrawn.
+
+Rows are in S3 (rows.py, replicas.py); what is here is a cache with a life (sealing.md, Cryptographic erasure).
+It is validated by reading the tombstone log, every `life / 5` or 60 s when used. A cache that could not be
+validated within its life hands out nothing, and its keys neither seal nor open: so a shredded key is out of
+use one life later.
+"""
+
+import asyncio
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from workers.errors import Poison, Retryable
+from workers.sealing.flights import Flights
+from workers.sealing.keys import Level, Secret, Unit, WrappingKey, checked_unit, new_key
+from workers.sealing.refusals import Refused
+from workers.sealing.replicas import Replicas
+from workers.sealing.root import RootKey
+from workers.sealing.rows import UnitRow, named, to_blob, to_text, unit_row
+from workers.sealing.tombstones import Tail
+from workers.sealing.unit_key import Lease, UnitKey, uptime
+from workers.sealing.workspaces import Workspaces, damaged, missing, usable
+from workers.store.port import Store
+
+POLL_EVERY = 60.0  # seconds at most between looks at the tombstone log
+POLL_AGAIN = 5.0  # seconds after a look that failed
+
+
+class Keystore:
+    """One worker's view of the keystore; of one event loop.
+
+    `stores`: the keystore bucket, or two. `life`: seconds, the shred latency. `units_max` keys are kept.
+    """
+
+    def __init__(
+        self,
+        stores: Sequence[Store],
+        root: RootKey,
+        *,
+        life: float,
+        units_max: int = 50_000,
+        requests: int = 32,
+        clock: Callable[[], float] = uptime,
+        now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.replicas = Replicas(stores, requests=requests)
+        self._life = life
+        self._poll_every = min(POLL_EVERY, life / 5)
+        self._units_max = units_max
+        self._clock = clock
+        self._now = now
+        self._units: OrderedDict[Unit, UnitKey] = OrderedDict()
+        self._workspaces = Workspaces(self.replicas, root, keep=units_max, now=now)
+        self._flights = Flights()
+        self._tail = Tail(self.replicas.stores[0])
+        self._lease = Lease(float("-inf"))
+        self._next_poll = float("-inf")
+        self._news = 0  # looks at the log that found something: what was loaded meanwhile may be stale
+
+    async def unit_key(self, unit: Unit, *, create: bool) -> UnitKey:
+        """The unit's key; with `create` it is made where there is none, is in every bucket, and may seal.
+
+        Raises Retryable while the keystore can't be reached (hold what you have), KeyDisabled or KeyShredded
+        for a withdrawn key, NoSuchKey (without `create`), Fatal for a wrong root key or a damaged row.
+        """
+        key = self._units.get(unit)
+        if key is None or self._clock() >= self._next_poll or (create and not key.durable):
+            await self._validated()
+            key = self._units.get(unit)
+            if key is None or (create and not key.durable):
+                return await self._flights.join((unit, create), lambda: self._load(unit, create))
+        self._units.move_to_end(unit)
+        return key
+
+    async def prepare(self, units: Iterable[Unit], *, spread: float = 0.0) -> int:
+        """Makes units' rows ahead of their day, over `spread` seconds; returns how many are still to be made.
+
+        What fails for now is left to `unit_key`, withdrawn keys are left alone. Raises Fatal as that does.
+        """
+
+        async def make(unit: Unit) -> None:
+            await asyncio.sleep(spread * random.random())  # noqa: S311 - so that workers do not race for each row
+            await self.unit_key(unit, create=True)
+
+        made = await asyncio.gather(*(make(unit) for unit in dict.fromkeys(units)), return_exceptions=True)
+        for outcome in made:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, Retryable | Poison):
+                raise outcome
+        return sum(isinstance(outcome, Retryable) for outcome in made)
+
+    async def poll(self) -> None:
+        """Looks at the tombstone log now. Done by `unit_key` when due; a timer may do it ahead of need."""
+        await self._flights.join("poll", self._poll)
+
+    async def _validated(self) -> None:
+        if self._clock() < self._next_poll:
+            return
+        try:
+            await self.poll()
+        except Retryable:
+            if self._clock() > self._lease.until:
+                raise
+            self._next_poll = min(self._clock() + POLL_AGAIN, self._lease.until)
+
+    async def _poll(self) -> None:
+        started = self._clock()  # what is withdrawn after this moment, this look may miss
+        withdrawn = await self._tail.news()
+        if withdrawn is None:
+            self._forget(list(self._units))
+            self._workspaces.forget_all()
+        elif withdrawn:
+            owners = [named(name) for name in withdrawn]
+            workspaces = {owner for owner in owners if isinstance(owner, str)}
+            units = {owner for owner in owners if isinstance(owner, Unit)}
+            under = {unit for unit in self._units if unit.workspace in workspaces}
+            self._forget(units | under)
+            self._workspaces.forget(workspaces)
+        self._lease.until = started + self._life
+        self._next_poll = started + self._poll_every
+
+    def _forget(self, units: Iterable[Unit]) -> None:
+        self._news += 1
+        for unit in units:
+            key = self._units.pop(unit, None)
+            if key is not None:
+                key.expire()
+
+    async def _load(self, unit: Unit, create: bool) -> UnitKey:
+        checked_unit(unit)
+        while True:
+            news = self._news
+            row, key = await self._unwrapped(unit, create)
+            if news == self._news:
+                break
+        found = UnitKey(
+            unit, key, generation=row.generation, durable=create, lease=self._lease, clock=self._clock
+        )
+        replaced = self._units.pop(unit, None)
+        if replaced is not None:
+            replaced.detach()
+        self._units[unit] = found
+        while len(self._units) > self._units_max:
+            self._units.popitem(last=False)[1].detach()
+        return found
+
+    async def _unwrapped(self, unit: Unit, create: bool) -> tuple[UnitRow, Secret]:
+        name = unit_row(unit)
+        row = await (self.replicas.settled(name) if create else self.replicas.read(name))
+        if row is None and not create:
+            raise missing(name)
+        if row is None:
+            row = await self.replicas.created(await self._new_row(unit))
+        standing = usable(row, name, UnitRow)
+        keys = await self._workspaces.keys(unit.workspace, create=create, generation=standing.under)
+        wrapping = _wrapping(keys.by_generation[standing.under], unit, standing.under)
+        try:
+            blob = to_blob(standing.wrapped, name)
+            return standing, wrapping.unwrap(blob, _context(unit, standing.generation))
+        except Refused as error:
+            raise damaged(name, error) from None
+
+    async def _new_row(self, unit: Unit) -> UnitRow:
+        keys = await self._workspaces.keys(unit.workspace, create=True)
+        wrapping = _wrapping(keys.by_generation[keys.current], unit, keys.current)
+        return UnitRow(
+            workspace=unit.workspace,
+            source=unit.source,
+            day=unit.day,
+            clock=str(unit.clock),
+            changed_at=self._now(),
+            generation=1,
+            under=keys.current,
+            wrapped=to_text(wrapping.wrap(new_key(), _context(unit, 1))),
+        )
+
+
+def _wrapping(key: Secret, unit: Unit, generation: int) -> WrappingKey:
+    return WrappingKey(key, Level.UNIT, workspace=unit.workspace, day=unit.day, generation=generation)
+
+
+def _context(unit: Unit, generation: int) -> dict[str, str]:
+    return {
+        "clock": str(unit.clock),
+        "day": unit.day,
+        "generation": str(generation),
+        "source": unit.source,
+        "workspace": unit.workspace,
+    }

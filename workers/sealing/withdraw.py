@@ -1,0 +1,86 @@
+"""Takes keys out of use: disable, enable, tombstone. Needs no root key (sealing.md, Cryptographic erasure).
+
+Every function may be called again after any failure, and finishes what was left undone. The row changes first,
+then the tombstone log tells the caches; the last cache lets go one life later. A bucket's older versions of a
+row still hold the wrapped key: erasure is complete when they are deleted too.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import msgspec
+
+from workers.sealing import tombstones
+from workers.sealing.keys import Unit
+from workers.sealing.refusals import NoSuchKey
+from workers.sealing.replicas import Replicas, shredded
+from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, encode, marker_of, named
+from workers.store.port import IF_ABSENT, PreconditionFailed
+
+
+async def disable(replicas: Replicas, names: Sequence[str], now: int) -> None:
+    """Nobody reads or writes with these keys until they are enabled. Raises NoSuchKey or KeyShredded."""
+    for name in names:
+        await _turn(replicas, name, State.DISABLED, now)
+    await tombstones.append(replicas.stores, names, State.DISABLED, now)
+
+
+async def enable(replicas: Replicas, names: Sequence[str], now: int) -> None:
+    """Takes `disable` back. Raises NoSuchKey or KeyShredded."""
+    for name in names:
+        await _turn(replicas, name, State.ACTIVE, now)
+
+
+async def tombstone(replicas: Replicas, names: Sequence[str], now: int) -> None:
+    """Replaces rows by permanent tombstones; a name without a row gets one too, and can never have a key."""
+    buried = [await _bury(replicas, name, now) for name in names]
+    await tombstones.append(replicas.stores, names, State.TOMBSTONE, now)
+    for row in buried:
+        for store in replicas.stores:
+            with suppress(PreconditionFailed):  # marked before
+                await store.put(marker_of(row.name), encode(row), condition=IF_ABSENT)
+
+
+async def _turn(replicas: Replicas, name: str, state: State, now: int) -> None:
+    def edit(row: Row | None) -> Row | None:
+        if row is None:
+            raise NoSuchKey(f"there is no key {name}")
+        if row.state is State.TOMBSTONE:
+            raise shredded(name)
+        if row.state is state:
+            return None
+        return msgspec.structs.replace(row, state=state, revision=row.revision + 1, changed_at=now)
+
+    await replicas.settled(name)  # raises KeyShredded for a row that was put back over its tombstone
+    await replicas.changed(name, edit)
+
+
+async def _bury(replicas: Replicas, name: str, now: int) -> Row:
+    blank = _blank(named(name), now)
+
+    def edit(row: Row | None) -> Row | None:
+        if row is None:
+            return blank
+        if row.state is State.TOMBSTONE:
+            return None
+        return msgspec.structs.replace(blank, revision=row.revision + 1)
+
+    row = await replicas.changed(name, edit)
+    return blank if row is None else row
+
+
+def _blank(owner: Unit | str, now: int) -> Row:
+    """A tombstone: nothing of the key, not even its generation, outlives it."""
+    if isinstance(owner, str):
+        return WorkspaceRow(workspace=owner, state=State.TOMBSTONE, changed_at=now, current=0, keys=())
+    return UnitRow(
+        workspace=owner.workspace,
+        source=owner.source,
+        day=owner.day,
+        clock=owner.clock,
+        state=State.TOMBSTONE,
+        changed_at=now,
+        generation=0,
+        under=0,
+        wrapped="",
+    )
