@@ -1,0 +1,160 @@
+"""What sorting costs a record, in phases of one run: `python -m tests.benchmarks.bench_sort`.
+
+The phases share one set of records, so their ratios hold whatever else the machine is doing.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from topics import workspaces, write_keys
+from topics.workspaces import Source, SourceType, Workspace
+from topics.write_keys import KeyState, WriteKey
+from workers.intake import envelope
+from workers.intake.policy import Policy
+from workers.intake.sort import Sorter, Sorting
+
+NOW = 1_795_600_000_000
+KEYS = 200
+RECORDS = 1360  # of 770 bytes: a fetch of 1 MiB
+ROUNDS = 60
+
+
+@dataclass
+class Record:
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    value: bytes | None
+
+
+def policy_of(keys: int) -> Policy:
+    """Four keys a workspace, one in four a server's, and three of four workspaces list their origins."""
+    policy = Policy()
+    for number in range(keys // 4):
+        policy.apply_workspace(workspaces.codec.encode(workspace_of(number, seq=1)))
+    for number in range(keys):
+        policy.apply_write_key(
+            write_keys.codec.encode(
+                WriteKey(
+                    key=f"wk_{number:016x}",
+                    workspace=f"ws-{number // 4}",
+                    source=f"site-{number % 4}",
+                    state=KeyState.ACTIVE,
+                    changed_at=NOW,
+                    shard=0,
+                    seq=1,
+                )
+            )
+        )
+    return policy
+
+
+def workspace_of(number: int, seq: int) -> Workspace:
+    return Workspace(
+        id=f"ws-{number}",
+        sources=(
+            *(Source(id=f"site-{site}") for site in range(3)),
+            Source(id="site-3", type=SourceType.SERVER),
+        ),
+        allowed_origins=(f"[*.]shop{number}.example",) if number % 4 else (),
+        retention_days=90,
+        changed_at=NOW,
+        shard=0,
+        seq=seq,
+    )
+
+
+def records_of(seed: int, size: int = 770) -> list[Record]:
+    chance = random.Random(seed)
+    return [
+        Record(offset, NOW, 1, value_of(chance, chance.randrange(KEYS), size)) for offset in range(RECORDS)
+    ]
+
+
+def value_of(chance: random.Random, key: int, size: int) -> bytes:
+    site = f"https://www.shop{key // 4}.example"
+    path = f"/p/{chance.randrange(100_000)}"
+    browser = key % 4 != 3
+    page = {
+        "path": path,
+        "referrer": f"{site}/",
+        "search": "",
+        "title": "Blue suède shoes",
+        "url": site + path,
+    }
+    value: dict[str, object] = {
+        "v": 1,
+        "writeKey": f"wk_{key:016x}",
+        "receivedAt": "2026-11-23T10:00:00.000Z",
+        "ip": "203.0.113.9",
+        "userAgent": "Mozilla/5.0 (Macintosh) Safari/605.1.15",
+        "event": {
+            "type": "track",
+            "event": "Product Viewed",
+            "messageId": f"ajs-next-{chance.getrandbits(128):032x}",
+            "anonymousId": f"{chance.getrandbits(128):032x}",
+            "timestamp": "2026-11-23T10:00:00.000Z",
+            "context": {
+                "library": {"name": "analytics.js", "version": "npm:next-1.70.0"},
+                "locale": "de-DE",
+                **({"page": page} if browser else {}),
+            },
+            "properties": {"product_id": path[3:], "price": 49.9, "currency": "EUR", "pad": ""},
+        },
+    }
+    if browser:
+        value |= {"origin": site, "referer": f"{site}/"}
+    encoded = msgspec.json.encode(value)
+    return encoded.replace(b'"pad":""', b'"pad":"%s"' % (b"x" * (size - len(encoded))))
+
+
+def best(phase: Callable[[], object]) -> float:
+    """µs a record of the quickest round: the others were disturbed."""
+    times = []
+    for _ in range(ROUNDS):
+        began = time.perf_counter()
+        phase()
+        times.append(time.perf_counter() - began)
+    return min(times) / RECORDS * 1e6
+
+
+def main() -> None:
+    records = records_of(seed=7)
+    values = [record.value or b"" for record in records]
+    policy = policy_of(KEYS)
+    sorter = Sorter(policy)
+
+    def bare() -> None:
+        lines: list[bytes | None] = []
+        for record in records:
+            lines.append(record.value)
+
+    def decode() -> None:
+        for value in values:
+            envelope.decode(value)
+
+    def sort() -> None:
+        sorter.sort(records, now=NOW, into=Sorting())
+
+    updates = iter(range(2, 10**9))
+
+    def sort_with_updates() -> None:
+        # 50 workspace updates/s at 200,000 records/s is one every 4,000 records; this is one every 1,360
+        seq = next(updates)
+        policy.apply_workspace(workspaces.codec.encode(workspace_of(seq % (KEYS // 4), seq)))
+        sort()
+
+    size = sum(map(len, values)) / RECORDS
+    phases = {"bare loop": bare, "decode only": decode, "whole sort": sort, "with updates": sort_with_updates}
+    costs = {name: best(phase) for name, phase in phases.items()}
+    print(f"{RECORDS} records of {size:.0f} bytes, {KEYS} keys, best of {ROUNDS} rounds")
+    for name, cost in costs.items():
+        print(f"{name:14} {cost:6.3f} µs a record  {cost / costs['decode only']:5.2f} of decode")
+
+
+if __name__ == "__main__":
+    main()

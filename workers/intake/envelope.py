@@ -1,0 +1,120 @@
+"""The envelope of a raw event (architecture.md): reads what the rules need, and proves that the rest is JSON.
+
+The hot path is one call of `decode`: msgspec walks the whole value, builds only the fields below and refuses
+whatever is not JSON. It does not look at UTF-8 in strings that it skips: `sort.py` checks that for a whole
+chunk at once. Whatever `decode` refuses goes to `read`, which is slow and exact.
+"""
+
+import json
+from typing import Any, Literal, NoReturn
+
+import msgspec
+
+VERSION = 1
+RECORD_BYTES_MAX = 1024 * 1024
+
+
+class Page(msgspec.Struct, gc=False):
+    url: str | None = None
+    referrer: str | None = None
+
+
+class Context(msgspec.Struct, gc=False):
+    page: Page | None = None
+
+
+class Event(msgspec.Struct, gc=False):
+    context: Context | None = None
+
+
+class Envelope(msgspec.Struct, gc=False, rename="camel"):
+    v: Literal[1]
+    write_key: str
+    received_at: str
+    event: Event  # the customer's: whatever it holds, it never makes an envelope malformed
+    origin: str | None = None
+    referer: str | None = None
+
+    @property
+    def page(self) -> Page | None:
+        """What the page claims about itself."""
+        return self.event.context.page if self.event.context is not None else None
+
+
+decode = msgspec.json.Decoder(Envelope).decode
+REFUSED = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)  # what `decode` raises
+
+UNREADABLE = {
+    "empty": "The record has no bytes, or no value at all.",
+    "oversized": "The value is longer than the limit for one record.",
+    "not_json": "The value is not one JSON text in UTF-8 (RFC 8259), or is nested too deeply to be read.",
+    "no_envelope": "JSON, but v, writeKey, receivedAt or event is missing, or has, like origin or referer, "
+    "another type than an envelope's.",
+    "unknown_version": "An envelope of a version that this program does not read.",
+}
+
+
+class Unreadable(Exception):
+    """Why a record is a dead letter: one of UNREADABLE."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def measured(value: bytes | None, limit: int) -> bytes:
+    """`value`, if it has bytes and not more than `limit`. Raises Unreadable."""
+    if not value:
+        raise Unreadable("empty")
+    if len(value) > limit:
+        raise Unreadable("oversized")
+    return value
+
+
+def read(value: bytes) -> Envelope:
+    """The envelope in `value`. Raises Unreadable.
+
+    Takes what `decode` refuses although it is good: an event with odd types, and lone surrogates written as
+    escapes, which is how browsers write a title that was cut through an emoji (RFC 8259, 8.2).
+    """
+    try:
+        document = json.loads(value.decode(), parse_constant=_refuse_constant, parse_int=_small_int)
+    except (ValueError, RecursionError):
+        raise Unreadable("not_json") from None
+    if not isinstance(document, dict):
+        raise Unreadable("no_envelope")
+    version = document.get("v")
+    if type(version) is not int:
+        raise Unreadable("no_envelope")
+    if version != VERSION:
+        raise Unreadable("unknown_version")
+    write_key, received_at, event = (document.get(name) for name in ("writeKey", "receivedAt", "event"))
+    origin, referer = document.get("origin"), document.get("referer")
+    if not (
+        isinstance(write_key, str)
+        and isinstance(received_at, str)
+        and isinstance(event, dict)
+        and isinstance(origin, str | None)
+        and isinstance(referer, str | None)
+    ):
+        raise Unreadable("no_envelope")
+    return Envelope(1, write_key, received_at, Event(Context(_page(event))), origin, referer)
+
+
+def _page(event: dict[str, Any]) -> Page | None:
+    """The strings of context.page, if it has that shape."""
+    context = event.get("context")
+    page = context.get("page") if isinstance(context, dict) else None
+    if not isinstance(page, dict):
+        return None
+    url, referrer = page.get("url"), page.get("referrer")
+    return Page(url if isinstance(url, str) else None, referrer if isinstance(referrer, str) else None)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _small_int(digits: str) -> int | float:
+    # int() refuses more than 4,300 digits, which JSON allows; no version is that high
+    return int(digits) if len(digits) < 20 else float(digits)

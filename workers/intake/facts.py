@@ -1,0 +1,128 @@
+"""What the rules may know of a record.
+
+What of a page they looked at, and between which append times their answer holds, can be asked of the facts
+afterwards: that is what lets `decided.py` keep decisions by everything they depend on (keys-and-policy.md).
+"""
+
+from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
+from topics.write_keys import KeyState
+from workers.intake.envelope import Envelope
+from workers.intake.policy import KnownKey
+from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
+
+DAY = 86_400_000  # ms
+BEGINNING, END = -(2**63), 2**63  # ms: no append time is outside
+
+
+# All that the rules may know of a page: Origin, Referer, context.page.url and .referrer, cut behind the host.
+# Referer is None where Origin is the better witness, the referrer but where Origin is `null` (origins.md).
+PageInputs = tuple[str | None, str | None, str | None, str | None]
+NO_PAGE: PageInputs = (None, None, None, None)
+
+
+def page_inputs(envelope: Envelope) -> PageInputs:
+    """Runs for each record of a judged source, so it cuts and does not parse."""
+    context = envelope.event.context
+    page = context.page if context is not None else None
+    url = page.url if page is not None else None
+    if url:
+        url = origin_prefix(url)
+    origin = envelope.origin
+    if origin and origin != "null":
+        return origin, None, url, None
+    referer = envelope.referer
+    referrer = page.referrer if origin and page is not None else None
+    return (
+        origin,
+        origin_prefix(referer) if referer else None,
+        url,
+        origin_prefix(referrer) if referrer else None,
+    )
+
+
+def exact_inputs(inputs: PageInputs, envelope: Envelope) -> PageInputs:
+    """Equal to `inputs` if their prefixes tell the hosts of `envelope`, else the same with the whole URLs."""
+    origin, referer, url, referrer = inputs
+    page = envelope.page
+    claimed, came_from = (page.url, page.referrer) if page is not None else (None, None)
+    return origin, _exact(referer, envelope.referer), _exact(url, claimed), _exact(referrer, came_from)
+
+
+def _exact(prefix: str | None, url: str | None) -> str | None:
+    return prefix if prefix is None or url is None or prefix_decides(prefix, url) else url
+
+
+class Page:
+    """Where a record says that it comes from: `witness` by the browser's headers, `claim` by the page."""
+
+    def __init__(self, inputs: PageInputs) -> None:
+        origin, referer, url, referrer = inputs
+        self.null = origin == "null"
+        self.witness = web_host(referer if self.null or not origin else origin)
+        self.claim = web_host(url)
+        # `Origin: null` alone proves no browser page: apps and local files send it too
+        self.of_browser = self.witness is not None or (
+            self.null and (self.claim is not None or web_host(referrer) is not None)
+        )
+
+
+class Account:
+    """A source of a workspace as the rules use it. One it does not list is judged as a browser's."""
+
+    def __init__(self, workspace: Workspace, source_id: str) -> None:
+        source = workspace.source(source_id) or Source(id=source_id)
+        own = (*workspace.allowed_origins, *source.allowed_origins)
+        self.closed = workspace.state is WorkspaceState.CLOSED
+        self.browser = source.type is SourceType.BROWSER
+        self.own: HostPatterns | None = host_patterns(own) if own else None
+        self.held = workspace.legal_hold
+        self.effective_from = workspace.effective_from
+        self.days = workspace.retention_days if source.retention_days is None else source.retention_days
+
+    def kept_since(self, now: int) -> int:
+        """What was appended before this (ms) is past its retention. A hold keeps, a term not in force too."""
+        if self.days is None or self.held or now < (self.effective_from or 0):
+            return BEGINNING
+        return (now // DAY - self.days) * DAY
+
+
+class Facts:
+    """One record as the rules see it. Times in ms."""
+
+    def __init__(
+        self,
+        key: KnownKey | None,
+        account: Account | None,
+        *,
+        appended: int,
+        now: int,
+        inputs: PageInputs = NO_PAGE,
+        room: int = 0,
+    ) -> None:
+        self.key = key
+        self.account = account  # None: no such key, or its workspace's record has not arrived
+        self.appended = appended
+        self.room = room  # bytes left for unknown keys once this record is in; negative: it has no room
+        self.until = (
+            END if key is None or key.until is None or key.state is not KeyState.RETIRING else key.until
+        )
+        self.kept_since = BEGINNING if account is None else account.kept_since(now)
+        self._inputs = inputs
+        self._page: Page | None = None
+
+    @property
+    def page(self) -> Page:
+        if self._page is None:
+            self._page = Page(self._inputs)
+        return self._page
+
+    @property
+    def page_was_read(self) -> bool:
+        return self._page is not None
+
+    @property
+    def holds(self) -> tuple[int, int]:
+        """Append times [from, to) for which everything that the rules read of time stays the same."""
+        limits = (BEGINNING, *sorted((self.until, self.kept_since)), END)
+        start = max(limit for limit in limits if limit <= self.appended)
+        return start, min(limit for limit in limits if limit > self.appended)

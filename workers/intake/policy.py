@@ -1,0 +1,117 @@
+"""A worker's copy of policy in memory: write keys and workspaces, as the compacted topics bring them.
+
+It keeps the highest `seq` a key, so any order of delivery ends in the same copy, and takes nothing that could
+bring back a key that was stopped: no tombstone, no garbage, no way out of a final state (keys-and-policy.md).
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from topics import workspaces, write_keys
+from topics.workspaces import Workspace
+from topics.write_keys import KeyState
+from workers.errors import Poison
+
+FINAL = frozenset({KeyState.REVOKED, KeyState.ABUSED})
+
+
+class KnownKey(msgspec.Struct, frozen=True, gc=False):
+    """What the rules need of a topics.write_keys.WriteKey: a fifth of its memory, for a million of them."""
+
+    workspace: str
+    source: str
+    state: KeyState
+    until: int | None  # ms since the epoch: when a retiring key ends
+    seq: int
+
+
+class Applied(StrEnum):
+    """What became of a policy record."""
+
+    APPLIED = "applied"
+    OLDER = "older"  # the copy has this change or a later one
+    TOMBSTONE = "tombstone"  # kept out: a deleted revocation would make the key an unknown one
+    UNREADABLE = "unreadable"  # kept out: no value of this topic
+    FINAL = "final"  # kept out: it would bring back a revoked or abused key
+
+
+KEPT_OUT = frozenset({Applied.TOMBSTONE, Applied.UNREADABLE, Applied.FINAL})
+
+Touched = Callable[[str], None]
+
+
+class Policy:
+    """Not for threads: whoever reads a decision of it applies changes on the same thread."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, KnownKey] = {}
+        self._workspaces: dict[str, Workspace] = {}
+        self._names: dict[str, str] = {}  # one string for the many keys that name a workspace or source
+        self._followers: list[tuple[Touched, Touched]] = []
+        self.kept_out: Counter[tuple[str, Applied]] = Counter()  # (topic, kind) → records
+
+    def write_key(self, key: str) -> KnownKey | None:
+        return self._keys.get(key)
+
+    def workspace(self, workspace: str) -> Workspace | None:
+        return self._workspaces.get(workspace)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def follow(self, write_key: Touched, workspace: Touched) -> None:
+        """From now on calls `write_key` with each key that changes, `workspace` with each workspace's id."""
+        self._followers.append((write_key, workspace))
+
+    def apply_write_key(self, value: bytes | None) -> Applied:
+        """Takes one record of write-keys; whatever it holds, nothing is raised."""
+        outcome = self._apply_write_key(value)
+        if outcome in KEPT_OUT:
+            self.kept_out[write_keys.NAME, outcome] += 1
+        return outcome
+
+    def apply_workspace(self, value: bytes | None) -> Applied:
+        """Takes one record of workspaces; whatever it holds, nothing is raised."""
+        outcome = self._apply_workspace(value)
+        if outcome in KEPT_OUT:
+            self.kept_out[workspaces.NAME, outcome] += 1
+        return outcome
+
+    def _apply_write_key(self, value: bytes | None) -> Applied:
+        if value is None:
+            return Applied.TOMBSTONE
+        try:
+            new = write_keys.codec.decode(value)
+        except Poison:
+            return Applied.UNREADABLE
+        known = self._keys.get(new.key)
+        if known is not None:
+            if new.seq <= known.seq:
+                return Applied.OLDER
+            if known.state in FINAL and new.state is not known.state:
+                return Applied.FINAL
+        share = self._names.setdefault
+        self._keys[new.key] = KnownKey(
+            share(new.workspace, new.workspace), share(new.source, new.source), new.state, new.until, new.seq
+        )
+        for write_key, _ in self._followers:
+            write_key(new.key)
+        return Applied.APPLIED
+
+    def _apply_workspace(self, value: bytes | None) -> Applied:
+        if value is None:
+            return Applied.TOMBSTONE
+        try:
+            new = workspaces.codec.decode(value)
+        except Poison:
+            return Applied.UNREADABLE
+        known = self._workspaces.get(new.id)
+        if known is not None and new.seq <= known.seq:
+            return Applied.OLDER
+        self._workspaces[new.id] = new
+        for _, workspace in self._followers:
+            workspace(new.id)
+        return Applied.APPLIED

@@ -1,0 +1,160 @@
+"""What becomes of a record that can be read: one ordered list of named rules, the first match wins."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from topics.write_keys import KeyState
+from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition
+from workers.intake.envelope import UNREADABLE
+from workers.intake.facts import Facts
+from workers.origins.hosts import HostPatterns
+
+
+class Rule(NamedTuple):
+    """`name` is the reason stored and the metric's label; it never changes."""
+
+    name: str
+    disposition: Disposition
+    meaning: str
+    applies: Callable[[Facts], bool]
+    unclaimed: bool = False  # belongs to nobody yet: goes to the platform's own workspace
+
+
+def _key_is_unknown_and_room_is_gone(facts: Facts) -> bool:
+    return facts.key is None and facts.room < 0
+
+
+def _key_is_unknown(facts: Facts) -> bool:
+    return facts.key is None
+
+
+def _key_is_revoked(facts: Facts) -> bool:
+    return facts.key is not None and facts.key.state is KeyState.REVOKED
+
+
+def _key_is_abused(facts: Facts) -> bool:
+    return facts.key is not None and facts.key.state is KeyState.ABUSED
+
+
+def _key_has_retired(facts: Facts) -> bool:
+    return facts.appended >= facts.until
+
+
+def _workspace_is_unknown(facts: Facts) -> bool:
+    return facts.account is None
+
+
+def _workspace_is_closed(facts: Facts) -> bool:
+    return facts.account is not None and facts.account.closed
+
+
+def _day_is_past_retention(facts: Facts) -> bool:
+    return facts.appended < facts.kept_since
+
+
+def _own_hosts(facts: Facts) -> HostPatterns | None:
+    """The hosts to judge the record's origin by; None for a record whose origin is not judged.
+
+    A server's or an app's records are exempt by the declared type and the absence of a browser's traces.
+    """
+    account = facts.account
+    if account is None or account.own is None:
+        return None
+    return account.own if account.browser or facts.page.of_browser else None
+
+
+def _witness_is_foreign(facts: Facts) -> bool:
+    own = _own_hosts(facts)
+    return own is not None and facts.page.witness is not None and facts.page.witness not in own
+
+
+def _claim_is_foreign(facts: Facts) -> bool:
+    own = _own_hosts(facts)
+    return own is not None and facts.page.claim is not None and facts.page.claim not in own
+
+
+def _origin_is_null(facts: Facts) -> bool:
+    return _own_hosts(facts) is not None and facts.page.null and facts.page.of_browser
+
+
+def _always(_: Facts) -> bool:
+    return True
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "unknown_key_budget",
+        Disposition.REJECTED,
+        "The write key is not known, and the batch has no room left for such records, or for this key's.",
+        _key_is_unknown_and_room_is_gone,
+        unclaimed=True,
+    ),
+    Rule(
+        "unknown_key",
+        Disposition.QUARANTINED,
+        "The write key is not known: it may be newer than the worker's copy. Kept for a week, and replayed "
+        "if the key appears.",
+        _key_is_unknown,
+        unclaimed=True,
+    ),
+    Rule("revoked_key", Disposition.REJECTED, "The write key was revoked.", _key_is_revoked),
+    Rule("abused_key", Disposition.REJECTED, "The write key was marked as abused.", _key_is_abused),
+    Rule(
+        "expired_key",
+        Disposition.REJECTED,
+        "The write key was retiring, and the record was appended to the log after the end of its overlap.",
+        _key_has_retired,
+    ),
+    Rule(
+        "unknown_workspace",
+        Disposition.QUARANTINED,
+        "The key is known, the record of its workspace has not arrived: kept like one of an unknown key.",
+        _workspace_is_unknown,
+        unclaimed=True,
+    ),
+    Rule("closed_workspace", Disposition.REJECTED, "The workspace is closed.", _workspace_is_closed),
+    Rule(
+        "past_retention",
+        Disposition.REJECTED,
+        "The day of the record is already past the retention of its workspace or source.",
+        _day_is_past_retention,
+    ),
+    Rule(
+        "foreign_origin",
+        Disposition.FLAGGED,
+        "A browser sent it from a host that the workspace does not list as its own (Origin, else Referer).",
+        _witness_is_foreign,
+    ),
+    Rule(
+        "foreign_claim",
+        Disposition.FLAGGED,
+        "The page says that it is on a host that the workspace does not list, and no header says otherwise.",
+        _claim_is_foreign,
+    ),
+    Rule(
+        "null_origin",
+        Disposition.FLAGGED,
+        "Origin: null with the traces of a web page, as a sandboxed frame sends it.",
+        _origin_is_null,
+    ),
+    Rule("accepted", Disposition.ACCEPTED, "Nothing is against it.", _always),
+)
+
+INTAKE_ERROR = "intake_error"
+
+REASONS: dict[str, tuple[Disposition, str]] = {
+    **{rule.name: (rule.disposition, rule.meaning) for rule in RULES},
+    **{name: (Disposition.DEAD_LETTERED, meaning) for name, meaning in UNREADABLE.items()},
+    INTAKE_ERROR: (
+        Disposition.DEAD_LETTERED,
+        "A rule failed on it: a fault of this program. Replay it when mended.",
+    ),
+}
+
+
+def decide(facts: Facts) -> Decision:
+    """The first rule that applies, and whose the record is."""
+    rule = next(rule for rule in RULES if rule.applies(facts))
+    if rule.unclaimed or facts.key is None:
+        return Decision(rule.disposition, rule.name, PLATFORM, UNCLAIMED, Clock.UNCLAIMED)
+    return Decision(rule.disposition, rule.name, facts.key.workspace, facts.key.source)

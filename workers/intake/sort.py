@@ -1,0 +1,220 @@
+"""Sorts the records of a chunk into the lines of objects. The hot path: it runs for every record there is.
+
+Per record: one decode, one look-up of what was decided for its write key, one append. Checks that C makes
+faster over many records than Python over one are made once a chunk.
+"""
+
+from base64 import b64encode
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Protocol
+
+from workers.intake import envelope as envelopes
+from workers.intake.decided import Decided, Outcome
+from workers.intake.dispositions import (
+    DEAD_LETTERS,
+    PLATFORM,
+    STORED,
+    Decision,
+    Disposition,
+    Group,
+)
+from workers.intake.envelope import Envelope, Unreadable
+from workers.intake.facts import DAY, Account, Facts, exact_inputs, page_inputs
+from workers.intake.policy import Policy
+from workers.intake.rules import INTAKE_ERROR, decide
+
+LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
+EPOCH = date(1970, 1, 1).toordinal()
+END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
+
+
+class Record(Protocol):
+    """What is read of aiokafka's ConsumerRecord. Times in ms since the epoch."""
+
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class SortLimits:
+    record_bytes: int = envelopes.RECORD_BYTES_MAX  # of one value; longer ones are dead letters
+    unknown_key_bytes: int = 8 * 1024 * 1024  # of a batch, for records whose key nobody knows
+    unknown_key_share: float = 0.05  # of these, for one key
+    cached_decisions: int = 65_536  # half of what is kept at most
+
+
+class Sorting:
+    """What a batch holds so far. Chunks are sorted into it in the order of their offsets."""
+
+    __slots__ = ("counts", "last", "lines", "plain_bytes", "rejected", "unknown_bytes", "unknown_key_bytes")
+
+    def __init__(self) -> None:
+        self.lines: dict[Group, list[bytes]] = {}  # one JSON text each, without a line break
+        self.counts: dict[Disposition, dict[str, int]] = {}  # disposition → reason → records
+        self.rejected: dict[tuple[str, str], int] = {}  # (workspace, reason) → records
+        self.plain_bytes = 0  # of `lines` as join_lines joins them
+        self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
+        self.unknown_bytes = 0  # kept of keys that nobody knows,
+        self.unknown_key_bytes: dict[str, int] = {}  # and of each such key: bounded by the budget itself
+
+    def add(self, outcome: Outcome, day: str, lines: list[bytes]) -> None:
+        """Counts `lines`, one a record, and keeps them if their disposition is one that is stored."""
+        decision = outcome.decision
+        reasons = self.counts.setdefault(decision.disposition, {})
+        reasons[decision.reason] = reasons.get(decision.reason, 0) + len(lines)
+        if decision.disposition in STORED:
+            self.lines.setdefault(outcome.group(day), []).extend(lines)
+            self.plain_bytes += sum(map(len, lines)) + len(lines)
+        else:
+            who = (decision.workspace, decision.reason)
+            self.rejected[who] = self.rejected.get(who, 0) + len(lines)
+
+
+def join_lines(lines: Sequence[bytes]) -> bytes:
+    """NDJSON: each line and its line feed."""
+    return b"\n".join((*lines, b""))
+
+
+Pending = defaultdict[Outcome, list[bytes]]
+
+
+class Sorter:
+    """Sorts by one policy. On the thread that applies changes to it, so that no decision can miss one."""
+
+    def __init__(self, policy: Policy, limits: SortLimits | None = None) -> None:
+        self._policy = policy
+        self._limits = limits or SortLimits()
+        self._key_share = int(self._limits.unknown_key_bytes * self._limits.unknown_key_share)
+        self._decided = Decided(self._limits.cached_decisions)
+        self._dead = {
+            reason: Outcome(Decision(Disposition.DEAD_LETTERED, reason, PLATFORM, DEAD_LETTERS))
+            for reason in (*envelopes.UNREADABLE, INTAKE_ERROR)
+        }
+        policy.follow(self._decided.forget_key, self._decided.forget_workspace)
+
+    def sort(self, records: Sequence[Record], *, now: int, into: Sorting) -> None:
+        """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch."""
+        if not records:
+            return
+        self._decided.keep_clock(now)
+        values, breaks = self._check(records)
+        days: dict[int, Pending] = {}
+        pending: Pending = defaultdict(list)
+        day_starts = day_ends = 0  # ms: the day that `pending` is for
+        decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
+        for record, value in zip(records, values, strict=True):
+            appended = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now
+            if not day_starts <= appended < day_ends:
+                if not 0 <= appended < END_OF_CALENDAR:
+                    appended = now
+                day_starts = appended - appended % DAY
+                day_ends = day_starts + DAY
+                pending = days.setdefault(day_starts // DAY, defaultdict(list))
+            try:
+                try:
+                    envelope = decode(value)
+                except refused:
+                    envelope = self._read(record)
+                plan = known.get(envelope.write_key)
+                if plan is None or not plan.since <= appended < plan.until:
+                    outcome = self._decide(envelope, appended, now, len(value), into)
+                else:
+                    outcome = (
+                        plan.outcome
+                        or plan.pages.get(page_inputs(envelope))
+                        or self._decide(envelope, appended, now, len(value), into)
+                    )
+                pending[outcome].append(value)
+            except Unreadable as refusal:
+                pending[self._dead[refusal.reason]].append(dead_letter(record, refusal.reason))
+            except MemoryError:
+                raise  # no fault of the record's
+            except Exception:
+                pending[self._dead[INTAKE_ERROR]].append(dead_letter(record, INTAKE_ERROR))
+        for number, outcomes in days.items():
+            day = date.fromordinal(EPOCH + number).isoformat()
+            for outcome, lines in outcomes.items():
+                into.add(outcome, day, [one_line(line) for line in lines] if breaks else lines)
+        newest = records[-1]
+        into.last = (newest.offset, newest.value or b"")
+
+    def _check(self, records: Sequence[Record]) -> tuple[list[bytes], bool]:
+        """The values, with b"" for those that `_read` must refuse, and whether any has a line break.
+
+        What `decode` does not see is checked here for all at once: UTF-8 in what it skips, size.
+        """
+        values = [record.value or b"" for record in records]
+        limit = self._limits.record_bytes
+        if max(map(len, values)) > limit:
+            values = [value if len(value) <= limit else b"" for value in values]
+        beyond_ascii = [value for value in values if not value.isascii()]
+        # a space can't complete a broken sequence, so the whole is UTF-8 if and only if each value is
+        if beyond_ascii and not is_utf8(b" ".join(beyond_ascii)):
+            values = [value if is_utf8(value) else b"" for value in values]
+        joined = b" ".join(values)
+        return values, b"\n" in joined or b"\r" in joined
+
+    def _read(self, record: Record) -> Envelope:
+        return envelopes.read(envelopes.measured(record.value, self._limits.record_bytes))
+
+    def _decide(self, envelope: Envelope, appended: int, now: int, size: int, into: Sorting) -> Outcome:
+        """By the rules, and kept for the next record that the same can be said of."""
+        write_key = envelope.write_key
+        key = self._policy.write_key(write_key)
+        if key is None:
+            return self._decide_unknown(write_key, appended, now, size + 1, into)
+        inputs = page_inputs(envelope)
+        plan = self._decided.plan(write_key, key.workspace, appended)
+        if plan is not None:
+            outcome = plan.outcome or plan.pages.get(inputs)
+            if outcome is not None:
+                return outcome
+            account = plan.account
+        else:
+            workspace = self._policy.workspace(key.workspace)
+            account = Account(workspace, key.source) if workspace is not None else None
+        exact = exact_inputs(inputs, envelope)
+        facts = Facts(key, account, appended=appended, now=now, inputs=exact)
+        outcome = self._decided.outcome(decide(facts))
+        if plan is None:
+            plan = self._decided.keep(write_key, key.workspace, facts, outcome, now)
+        if facts.page_was_read and exact == inputs:
+            self._decided.keep_page(plan, inputs, outcome)
+        return outcome
+
+    def _decide_unknown(self, write_key: str, appended: int, now: int, size: int, into: Sorting) -> Outcome:
+        """Not kept: a flood of invented keys must not push out what is known of the others."""
+        of_key = into.unknown_key_bytes.get(write_key, 0)
+        room = min(self._limits.unknown_key_bytes - into.unknown_bytes, self._key_share - of_key) - size
+        decision = decide(Facts(None, None, appended=appended, now=now, room=room))
+        if decision.disposition in STORED:
+            into.unknown_bytes += size
+            into.unknown_key_bytes[write_key] = of_key + size
+        return self._decided.outcome(decision)
+
+
+def is_utf8(value: bytes) -> bool:
+    try:
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def one_line(line: bytes) -> bytes:
+    """A JSON text on one line. In JSON a raw CR or LF stands between tokens only (RFC 8259, 2 and 7)."""
+    return line.replace(b"\r", b" ").replace(b"\n", b" ")
+
+
+def dead_letter(record: Record, reason: str) -> bytes:
+    """The line of a record that can't be read: its bytes as they came, which no line of JSON could hold."""
+    return b'{"offset":%d,"reason":"%s","bytes":"%s"}' % (
+        record.offset,
+        reason.encode(),
+        b64encode(record.value or b""),
+    )
