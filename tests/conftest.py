@@ -1,0 +1,82 @@
+"""What every test may use: a real Kafka and a real S3, and a shell without anybody's own AWS credentials.
+
+Which servers they are is decided once a run (tests/stack/ladder.py) and said in the header and at the end.
+"""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from tests.stack import ladder
+from tests.stack.kafka import Kafka, kafka_on
+from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
+
+used: list[str] = []
+
+
+def pytest_configure() -> None:
+    """No test may reach an account of whoever runs it: only an external S3 takes credentials from outside."""
+    if "TEST_S3_ENDPOINT" not in os.environ:
+        os.environ.update(
+            AWS_ACCESS_KEY_ID=ACCESS_KEY,
+            AWS_SECRET_ACCESS_KEY=SECRET_KEY,
+            AWS_REGION=REGION,
+            AWS_DEFAULT_REGION=REGION,
+        )
+        for name in ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+            os.environ.pop(name, None)
+    os.environ.update(
+        AWS_CONFIG_FILE=os.devnull, AWS_SHARED_CREDENTIALS_FILE=os.devnull, AWS_EC2_METADATA_DISABLED="true"
+    )
+
+
+def _said() -> str:
+    try:
+        return ladder.choose().said
+    except ladder.NoStack as none:
+        return f"NONE: {none}"
+
+
+def pytest_report_header() -> str:
+    return f"stack: {_said()}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if used:
+        terminalreporter.write_line(f"ran on: {_said()}; used: {', '.join(used)}")
+    else:
+        terminalreporter.write_line("ran on: no Kafka and no S3, no test that ran asked for one")
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[Kafka]:
+    """A real broker, shared by the whole run."""
+    used.append("kafka")
+    broker = kafka_on(ladder.choose().kafka)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.close()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    """A real S3-protocol server, shared by the whole run."""
+    used.append("s3")
+    server = s3_on(ladder.choose().s3)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def topic_name(request: pytest.FixtureRequest) -> str:
+    """A topic name that no other test uses; nothing is created."""
+    test = re.sub(r"[^A-Za-z0-9_-]+", "-", str(request.node.name))[:60]
+    return f"{test}-{uuid.uuid4().hex[:8]}"
