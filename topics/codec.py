@@ -99,6 +99,11 @@ class Codec(Generic[T]):
         return Poison(f"not a {self.kind.__name__}: {why}")
 
 
+def wire_names(kind: type[Open]) -> frozenset[str]:
+    """The fields that a kind of record declares, as they are called on the wire."""
+    return frozenset(field.encode_name for field in msgspec.structs.fields(kind)) - {HIDDEN}
+
+
 class _Fields:
     """The fields that one kind of record declares, and what is not among them."""
 
@@ -108,7 +113,7 @@ class _Fields:
             for field in msgspec.structs.fields(kind)
             if field.encode_name != HIDDEN
         ]
-        self._known = frozenset(wire for wire, _ in self._names)
+        self._known = wire_names(kind)
 
     def unknown(self, record: Mapping[str, msgspec.Raw]) -> dict[str, msgspec.Raw]:
         if self._known.issuperset(record):

@@ -35,16 +35,30 @@ def check(before: WriteKey | None, after: WriteKey | None) -> None:
         )
     if before is not None and before.key != after.key:
         raise Refused(f"{before.key} can't become {after.key}", remedy="Rotate to a new key")
-    state = before.state if before else None
-    if after.state not in TRANSITIONS[state]:
-        raise Refused(
-            f"write key {after.key} {_is(state)} and can't become {after.state}", remedy=_allowed(state)
-        )
+    allow(after.key, before.state if before else None, after.state)
     if before is not None and (before.workspace, before.source) != (after.workspace, after.source):
         raise Refused(
             f"write key {after.key} belongs to {before.workspace}/{before.source} and stays there",
             remedy="Register another key for the other source",
         )
+
+
+def allow(key: str, before: KeyState | None, after: KeyState) -> None:
+    """Returns if a key may go from state to state; raises Refused, naming those it may go to."""
+    if after not in TRANSITIONS[before]:
+        raise _refusal(key, before, after)
+
+
+def leaving(before: WriteKey | None, key: str, after: KeyState) -> WriteKey:
+    """`before`, if it is registered and may go to `after`; else raises Refused."""
+    if before is None:
+        raise _refusal(key, None, after)
+    allow(key, before.state, after)
+    return before
+
+
+def _refusal(key: str, before: KeyState | None, after: KeyState) -> Refused:
+    return Refused(f"write key {key} {_is(before)} and can't become {after}", remedy=_allowed(before))
 
 
 def _is(state: KeyState | None) -> str:

@@ -51,8 +51,8 @@ class PolicyBook(Generic[P]):
     async def change(self, edits: Mapping[str, Callable[[P | None], P | None]], by: By) -> dict[str, P]:
         """PolicyChain.change, then publishes; returns when all in-sync replicas have it.
 
-        Also where a change is refused, or there is nothing to change, what an earlier command left unpublished in
-        the shards of these keys is published: repeating a command that died completes it. Raises Unpublished.
+        Where a change is refused, or nothing is to change, what an earlier command left unpublished in the
+        shards of these keys is published all the same: repeating a command completes it. Raises Unpublished.
         """
         shards = {entries.shard_of(key) for key in edits}
         try:
