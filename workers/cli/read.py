@@ -1,0 +1,57 @@
+"""`strongroom read`: archived records as NDJSON on stdout, decrypted, through the ledger."""
+
+import sys
+
+import click
+import msgspec
+
+from workers.cli import context
+from workers.intake.dispositions import STORED, Disposition
+from workers.ledger.read import Selection
+from workers.ledger.read import read as read_objects
+from workers.settings import Settings
+
+
+class _Call(msgspec.Struct):
+    event: msgspec.Raw
+
+
+@click.command()
+@click.option("--workspace", required=True, help="Whose records; `_platform` holds dead letters and unclaimed ones.")
+@click.option("--source", help="Only this source's.")
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Only this day's (UTC, the broker's time).")
+@click.option(
+    "--disposition",
+    "dispositions",
+    multiple=True,
+    type=click.Choice([disposition.value for disposition in sorted(STORED)]),
+    help="Only what became this; may be given several times.",
+)
+@click.option("--unwrap", is_flag=True, help="Print the events as the SDKs sent them, without their envelopes.")
+def read(
+    workspace: str, source: str | None, day: object, dispositions: tuple[str, ...], unwrap: bool
+) -> None:
+    """Print archived records, decrypted, through the ledger."""
+    selection = Selection(
+        workspace,
+        source,
+        f"{day:%Y-%m-%d}" if day else None,
+        frozenset(map(Disposition, dispositions)) or None,
+    )
+    context.run(_read(Settings.load(), selection, unwrap))
+
+
+async def _read(settings: Settings, selection: Selection, unwrap: bool) -> None:
+    out = sys.stdout.buffer
+    decoder = msgspec.json.Decoder(_Call)
+    async with (
+        context.open_ledger(settings) as ledger,
+        context.open_data(settings) as data,
+        context.open_keystore(settings) as keys,
+    ):
+        async for stored, lines in read_objects(ledger, data, keys, selection, context.patient()):
+            # a dead letter has no envelope to take off
+            if unwrap and stored.disposition is not Disposition.DEAD_LETTERED:
+                lines = [bytes(decoder.decode(line).event) for line in lines]
+            out.write(b"\n".join((*lines, b"")))
+    out.flush()

@@ -1,0 +1,45 @@
+"""This worker's copy of keys and workspaces: read whole before the first fetch, then followed."""
+
+import asyncio
+
+from topics import workspaces, write_keys
+from workers.intake.policy import Policy
+from workers.stream.compacted import CompactedReader
+from workers.stream.connection import KafkaConnection
+
+
+class PolicyCopy:
+    """Feeds the policy topics to `policy`, and knows how far and how fresh they are (keys-and-policy.md)."""
+
+    def __init__(self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float) -> None:
+        self._stale_after = stale_after  # seconds
+        self.readers = {
+            "write_keys": CompactedReader(
+                connection,
+                topic_prefix + write_keys.NAME,
+                lambda key, value: policy.apply_write_key(value),
+            ),
+            "workspaces": CompactedReader(
+                connection,
+                topic_prefix + workspaces.NAME,
+                lambda key, value: policy.apply_workspace(value),
+            ),
+        }
+
+    async def start(self) -> None:
+        """Returns when both topics have been read to their ends."""
+        await asyncio.gather(*(reader.start() for reader in self.readers.values()))
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(reader.stop() for reader in self.readers.values()))
+
+    def stale(self) -> bool:
+        """Deciding on an old copy could accept what was revoked: chunks are held meanwhile."""
+        return self.age() > self._stale_after
+
+    def age(self) -> float:
+        """Seconds; of the older of the two."""
+        return max(reader.age() for reader in self.readers.values())
+
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        return {name: tuple(reader.version) for name, reader in self.readers.items()}

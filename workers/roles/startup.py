@@ -1,0 +1,82 @@
+"""What must hold before a worker fetches anything; `strongroom doctor` runs the same checks and tells.
+
+Each check names the thing and the remedy in the error that it raises.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from topics.registry import TopicSpec
+from workers.errors import Fatal
+from workers.ledger import fleet
+from workers.ledger.fleet import Fleet
+from workers.store.port import Store
+from workers.store.proof import prove
+from workers.store.retry import Retry
+from workers.stream.admin import check_topics
+from workers.stream.connection import KafkaConnection
+from workers.stream.log import Log
+
+
+class Check(NamedTuple):
+    name: str
+    run: Callable[[], Awaitable[str]]  # says what was found; raises StrongroomError
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker of this fleet stands on."""
+
+    connection: KafkaConnection
+    log: Log
+    topics: Sequence[TopicSpec]
+    stores: Sequence[Store]  # each bucket once
+    ledger: Store
+    root_key: Callable[[], str]  # loads it, returns its fingerprint
+    group: str
+    retry: Retry
+
+    def checks(self, *, enroll: bool) -> list[Check]:
+        """In the order in which they can succeed. With `enroll` the first worker writes fleet.json."""
+        return [
+            Check("kafka", self._kafka),
+            Check("topics", self._topics),
+            *(Check(store.name, lambda store=store: self._store(store)) for store in self.stores),  # type: ignore[misc] # bound early
+            Check("root key", self._root_key),
+            Check("fleet", self._enroll if enroll else self._compare),
+        ]
+
+    async def _kafka(self) -> str:
+        return f"cluster {await self.log.cluster_id()} at {self.connection.bootstrap}"
+
+    async def _topics(self) -> str:
+        mismatches = await check_topics(self.connection, self.topics)
+        if mismatches:
+            raise Fatal(
+                "; ".join(str(mismatch) for mismatch in mismatches),
+                remedy="`strongroom topics create` creates what is missing; change the other properties with "
+                "Kafka's own tools, or the settings that ask for them",
+            )
+        return f"{len(self.topics)} as declared"
+
+    async def _store(self, store: Store) -> str:
+        await prove(store)
+        return "honours If-None-Match and If-Match"
+
+    async def _root_key(self) -> str:
+        return f"fingerprint {self.root_key()}"
+
+    async def _fleet(self) -> Fleet:
+        return Fleet(self.root_key(), await self.log.cluster_id(), self.group)
+
+    async def _enroll(self) -> str:
+        await fleet.enroll(self.ledger, await self._fleet(), self.retry)
+        return "this worker belongs to it"
+
+    async def _compare(self) -> str:
+        stored = await fleet.stored_fleet(self.ledger, self.retry)
+        if stored is None:
+            return "no worker has started yet: the first one fixes root key, cluster and group"
+        fleet.check(stored, await self._fleet(), f"{self.ledger.name}/fleet.json")
+        return "root key, cluster and group are the fleet's"
