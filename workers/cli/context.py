@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workers.settings import BadSettings, Settings
+from workers.observe import logs
+from workers.settings import BadSettings, LogFormat, LogLevel, Settings
 from workers.settings_checks import variable
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's coroutine to its end."""
+    """Runs a command's coroutine to its end. Only what goes wrong underneath is logged, on stderr."""
+    logs.configure(LogFormat.AUTO, LogLevel.WARNING)
     return asyncio.run(main)
 
 

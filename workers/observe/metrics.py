@@ -1,0 +1,207 @@
+"""Every metric, declared once: name, type, unit, labels and the values that these may have.
+
+Base units; updated per batch, never per record. A label takes declared values only: neither a customer's id
+nor a write key can get in. docs/metrics.md is made from this file.
+"""
+
+import time
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.metrics import MetricWrapperBase
+
+from topics import workspaces, write_keys
+from workers.intake.dispositions import Disposition
+from workers.intake.rules import REASONS
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+class Labelled(Generic[M]):
+    """A metric with labels. `labels` raises ValueError for a value that was not declared."""
+
+    def __init__(self, metric: M, allowed: Mapping[str, Iterable[str]]) -> None:
+        self._metric = metric
+        self._allowed = {label: frozenset(values) for label, values in allowed.items()}
+
+    def labels(self, **values: str) -> M:
+        for label, value in values.items():
+            if value not in self._allowed.get(label, ()):
+                raise ValueError(f"{value!r} is no declared value of label {label}")
+        return self._metric.labels(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A line of docs/metrics.md."""
+
+    name: str
+    kind: str
+    unit: str
+    labels: Mapping[str, Sequence[str]]
+    meaning: str
+
+
+DECLARED: list[Declared] = []
+
+
+def _declare(name: str, kind: str, unit: str, meaning: str, labels: Mapping[str, Sequence[str]]) -> None:
+    DECLARED.append(Declared(name, kind, unit, labels, meaning))
+
+
+def _counter(name: str, unit: str, meaning: str) -> Counter:
+    _declare(name, "counter", unit, meaning, {})
+    return Counter(name, meaning, registry=REGISTRY)
+
+
+def _counters(name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Labelled[Counter]:
+    _declare(name, "counter", unit, meaning, labels)
+    return Labelled(Counter(name, meaning, list(labels), registry=REGISTRY), labels)
+
+
+def _gauge(name: str, unit: str, meaning: str) -> Gauge:
+    _declare(name, "gauge", unit, meaning, {})
+    return Gauge(name, meaning, registry=REGISTRY)
+
+
+def _gauges(name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Labelled[Gauge]:
+    _declare(name, "gauge", unit, meaning, labels)
+    return Labelled(Gauge(name, meaning, list(labels), registry=REGISTRY), labels)
+
+
+def _histogram(name: str, unit: str, meaning: str, buckets: Sequence[float]) -> Histogram:
+    _declare(name, "histogram", unit, meaning, {})
+    return Histogram(name, meaning, buckets=buckets, registry=REGISTRY)
+
+
+DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
+POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
+# declared holds: nothing moves, and nothing is wrong with this worker
+HOLD_CAUSES = ("denied", "keystore", "policy_stale", "store")
+HALT_CAUSES = ("anchor_differs", "head_above_log_end", "ledger_broken", "log_start_above_head")
+RETRY_CAUSES = ("conflict", "denied", "unavailable")
+
+# -- records ---------------------------------------------------------------------------------------
+
+RECORDS_IN = _counter(
+    "strongroom_records_in_total",
+    "records",
+    "Records taken from Kafka, those taken again after a drop included.",
+)
+RECORDS = _counters(
+    "strongroom_records_total",
+    "records",
+    "Records committed to the ledger, by what became of them and the rule that said so.",
+    disposition=DISPOSITIONS,
+    reason=tuple(sorted((*REASONS, "gap", "lost"))),
+)
+RECORDS_DROPPED = _counter(
+    "strongroom_records_dropped_total",
+    "records",
+    "Records of batches given up before their commit; the next owner takes them again. "
+    "Records in = records + buffered + dropped.",
+)
+BYTES_IN = _counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
+PLAIN_BYTES = _counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
+STORED_BYTES = _counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
+OBJECTS = _counter("strongroom_objects_total", "objects", "Sealed objects committed.")
+
+# -- the ledger ------------------------------------------------------------------------------------
+
+COMMITS = _counter("strongroom_ledger_commits_total", "entries", "Ledger entries written.")
+FENCED = _counter(
+    "strongroom_ledger_fenced_total",
+    "entries",
+    "Commits that found another worker's entry in their place; the batch was dropped.",
+)
+FLUSH_SECONDS = _histogram(
+    "strongroom_flush_seconds",
+    "seconds",
+    "From the end of a batch to its commit.",
+    (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
+)
+OLDEST_SECONDS = _gauge(
+    "strongroom_oldest_unarchived_seconds",
+    "seconds",
+    "Age of the oldest record that this worker holds and the ledger does not: the lag that matters.",
+)
+HALTS = _counters(
+    "strongroom_halts_total",
+    "partitions",
+    "Partitions that were halted until a person acts (`strongroom doctor`).",
+    cause=HALT_CAUSES,
+)
+
+# -- the worker ------------------------------------------------------------------------------------
+
+BUFFERED_BYTES = _gauge("strongroom_buffered_bytes", "bytes", "Plain bytes that wait for their commit.")
+BUFFERED_RECORDS = _gauge("strongroom_buffered_records", "records", "Records that wait for their commit.")
+PARTITIONS = _gauges(
+    "strongroom_partitions", "partitions", "Partitions of this worker.", state=("owned", "halted")
+)
+LAG_RECORDS = _gauge(
+    "strongroom_lag_records",
+    "records",
+    "Offsets between this worker's position and the end of its partitions; a few may be markers.",
+)
+HOLDING = _gauges("strongroom_holding", "holds", "Declared holds in force.", cause=HOLD_CAUSES)
+HOLD_SECONDS = _counters(
+    "strongroom_hold_seconds_total", "seconds", "Time spent in holds.", cause=HOLD_CAUSES
+)
+RETRIED = _counters(
+    "strongroom_retries_total", "requests", "Requests that were sent again.", cause=RETRY_CAUSES
+)
+LOOP_LAG_SECONDS = _gauge(
+    "strongroom_loop_lag_seconds", "seconds", "How late the event loop woke up at the last look."
+)
+
+# -- policy ----------------------------------------------------------------------------------------
+
+POLICY_AGE_SECONDS = _gauges(
+    "strongroom_policy_age_seconds",
+    "seconds",
+    "Since the copy of a policy topic was last known to be whole.",
+    topic=POLICY_TOPICS,
+)
+POLICY_VERSION = _gauges(
+    "strongroom_policy_version",
+    "offsets",
+    "Offsets applied of a policy topic, summed over its partitions: equal on workers that know the same.",
+    topic=POLICY_TOPICS,
+)
+
+_open: Tally[str] = Tally()
+
+
+@contextmanager
+def hold(cause: str, holds: set[str]) -> Iterator[Callable[[], None]]:
+    """Yields `declare`: from its first call to the end of the block `cause` is in `holds` and the metrics.
+
+    Blocks of one cause may overlap; the last one to end takes it out.
+    """
+    began: float | None = None
+
+    def declare() -> None:
+        nonlocal began
+        if began is None:
+            HOLDING.labels(cause=cause).inc()
+            began = time.monotonic()
+            _open[cause] += 1
+            holds.add(cause)
+
+    try:
+        yield declare
+    finally:
+        if began is not None:
+            HOLDING.labels(cause=cause).dec()
+            HOLD_SECONDS.labels(cause=cause).inc(time.monotonic() - began)
+            _open[cause] -= 1
+            if not _open[cause]:
+                holds.discard(cause)
