@@ -45,6 +45,9 @@ def broker_properties(ports: Ports, bind: str, log_dir: str) -> dict[str, str]:
         "transaction.state.log.min.isr": "1",
         "transaction.state.log.num.partitions": "1",
         "group.initial.rebalance.delay.ms": "0",
+        # a killed broker's old session must end before it may register again: 9 s by default
+        "broker.session.timeout.ms": "5000",
+        "broker.heartbeat.interval.ms": "1000",
         "auto.create.topics.enable": "false",  # a topic that nobody declared is a fault to see
         "log.dirs": log_dir,
     }

@@ -37,6 +37,11 @@ make_s3_binary() {
   CGO_ENABLED=0 GOBIN=$st/bin retry go install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION" >"$st/go.log" 2>&1 || return 1
   echo "$VERSITYGW_VERSION" > "$st/bin/versitygw.version"
 }
+apt_install() { retry apt-get update -qq && DEBIAN_FRONTEND=noninteractive retry apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"; }
+if [ $install = yes ] && [ "$(id -u)" = 0 ] && have apt-get && ! { have mvn && have jlink; }; then
+  apt_install default-jdk-headless maven >>"$log" 2>&1 </dev/null && say "installed a JDK and Maven" || say "no JDK and Maven could be installed (see $log)"
+fi
+[ -x "$st/bin/versitygw" ] || ! have go || say "building versitygw, once (some minutes of processor time)"
 make_jars & jars=$!
 make_s3_binary & s3_binary=$!
 
@@ -48,9 +53,7 @@ for candidate in "${DOCKER_HOST:-}" unix:///var/run/docker.sock "unix://$own_run
 done
 if [ -z "$host" ] && [ $install = yes ] && [ "$(id -u)" = 0 ]; then
   if ! have dockerd && have apt-get; then
-    export DEBIAN_FRONTEND=noninteractive
-    { retry apt-get update -qq && retry apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io docker.io; } >>"$log" 2>&1 </dev/null \
-      && say "installed docker.io" || say "docker.io could not be installed (see $log)"
+    apt_install docker.io >>"$log" 2>&1 </dev/null && say "installed docker.io" || say "docker.io could not be installed (see $log)"
     answers unix:///var/run/docker.sock && host=unix:///var/run/docker.sock  # where an init system runs, the package starts it
   fi
   if [ -z "$host" ] && have dockerd; then

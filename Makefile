@@ -1,0 +1,60 @@
+# The commands of this project. They install nothing outside its own folder, but for package managers' caches.
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+STACK := $(or $(STRONGROOM_STACK_DIR),.stack)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format bench stack stack-down clean
+
+help:  ## what can be done here
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+
+run: $(VENV)/run.stamp  ## archive sample events on a Kafka and an S3 that come with it (ARGS go to `strongroom demo`)
+	@$(BIN)/strongroom demo $(ARGS)
+
+test: lint stack  ## everything that must hold: lint, types, and all tests on the best real Kafka to be had here
+	@$(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/dev.stamp  ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict
+
+format: $(VENV)/dev.stamp  ## mend what ruff can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(VENV)/dev.stamp  ## the benchmarks of tests/benchmarks, one after the other
+	@set -e; for file in tests/benchmarks/bench_*.py; do \
+	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" $(ARGS); \
+	done
+
+stack:  ## a real Kafka and S3 for the tests: in Docker if an engine answers, else with Java and Maven
+	@[ -n "$$TEST_KAFKA_BOOTSTRAP" ] || tests/stack/up.sh --no-install
+
+stack-down:  ## stop whatever the test stack left running
+	@tests/stack/down.sh
+
+clean: stack-down  ## remove everything that was made here
+	@rm -rf $(VENV) $(STACK) .strongroom .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist ./*.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The environment, made anew when a lock changed. Every package is pinned by version and hash.
+$(VENV)/%.stamp: deploy/locks/%.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+	  { echo "Strongroom needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "Python's venv module is missing (Debian: apt-get install python3-venv)"; exit 1; }
+	@echo "installing what deploy/locks/$*.lock pins into $(VENV)"
+	@install() { $(BIN)/python -m pip install -q --disable-pip-version-check "$$@"; }; \
+	 install --require-hashes -r deploy/locks/$*.lock || { echo "trying once more"; sleep 5; install --require-hashes -r deploy/locks/$*.lock; } && \
+	 { install --no-deps -e . || { sleep 5; install --no-deps -e .; }; }
+	@touch $@
+
+# dev.lock holds the same versions as run.lock and more: what serves the tests serves `make run`
+ifneq ($(wildcard $(VENV)/dev.stamp),)
+$(VENV)/run.stamp: $(VENV)/dev.stamp
+	@touch $@
+endif
