@@ -1,0 +1,162 @@
+"""`strongroom keys`: registers, shows, rotates and ends write keys."""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from topics.times import iso_ms
+from topics.write_keys import KeyState, WriteKey, checked_key, codec
+from workers.cli import context, output
+from workers.cli.policy import books, by
+from workers.errors import Poison
+from workers.ledger import policy_commands
+from workers.ledger.policy_chain import PolicyChain
+from workers.ledger.policy_commands import Books, Rotated, new_key
+from workers.ledger.policy_kinds import WRITE_KEYS
+from workers.settings import Settings
+
+T = TypeVar("T")
+
+UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+COLUMNS = ("key", "workspace", "source", "state", "until", "changed", "reason")
+
+
+class Duration(click.ParamType):
+    """`90s`, `30m`, `12h`, `7d`; becomes ms."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"(\d{1,6})([smhd])", str(value), re.ASCII)
+        if match is None:
+            self.fail(f"{value!r} is no duration: write a number and s, m, h or d, as 7d", param, ctx)
+        return int(match[1]) * UNITS_MS[match[2]]
+
+
+@click.group()
+def keys() -> None:
+    """Add, show, rotate and revoke write keys."""
+
+
+@keys.command()
+@click.argument("key", required=False)
+@click.option("--workspace", required=True, help="The customer's workspace.")
+@click.option("--source", required=True, help="Its source that the key is for.")
+@click.option("--reason", default="", help="Why; kept in the history.")
+@output.json_option
+def add(key: str | None, workspace: str, source: str, reason: str, as_json: bool) -> None:
+    """Register KEY, or a fresh key, as active."""
+    name = new_key() if key is None else key
+    _show_one(
+        _change(lambda opened: policy_commands.add_key(opened, name, workspace, source, by(reason))), as_json
+    )
+
+
+@keys.command()
+@click.argument("key")
+@output.json_option
+def show(key: str, as_json: bool) -> None:
+    """Show what stands of KEY."""
+    value = context.run(_read(lambda chain: chain.get(checked_key(key))))
+    if value is None:
+        raise Poison(
+            f"write key {key} is not registered", remedy="`strongroom keys list` shows those that are"
+        )
+    _show_one(value, as_json)
+
+
+@keys.command("list")
+@click.option("--workspace", help="Only this workspace's.")
+@click.option("--state", type=click.Choice([state.value for state in KeyState]), help="Only those.")
+@output.json_option
+def list_keys(workspace: str | None, state: str | None, as_json: bool) -> None:
+    """List write keys."""
+    values = context.run(_read(lambda chain: chain.everything())).values()
+    _show_many(
+        sorted(
+            (
+                value
+                for value in values
+                if workspace in (None, value.workspace) and state in (None, value.state)
+            ),
+            key=lambda value: (value.workspace, value.source, value.key),
+        ),
+        as_json,
+    )
+
+
+@keys.command()
+@click.argument("old")
+@click.option("--new", help="The key to rotate to; without it, a fresh one.")
+@click.option(
+    "--overlap", type=Duration(), default="7d", show_default=True, help="How long OLD goes on working."
+)
+@click.option("--reason", default="", help="Why; kept in the history.")
+@output.json_option
+def rotate(old: str, new: str | None, overlap: int, reason: str, as_json: bool) -> None:
+    """Make a new key active at once, and let OLD end after an overlap."""
+    name = new_key() if new is None else new
+    rotated: Rotated = _change(
+        lambda opened: policy_commands.rotate_key(opened, old, name, overlap, by(reason))
+    )
+    if as_json:
+        output.print_json({part: _json(value) for part, value in rotated._asdict().items()})
+    else:
+        _show_many(rotated, as_json)
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--reason", required=True, help="Why; kept for ever.")
+@output.json_option
+def revoke(key: str, reason: str, as_json: bool) -> None:
+    """Stop KEY at once, for ever. Returns when all in-sync replicas have it."""
+    _show_one(_change(lambda opened: policy_commands.revoke_key(opened, key, by(reason))), as_json)
+
+
+@keys.command()
+@click.argument("key")
+@click.option("--reason", required=True, help="Why; kept for ever.")
+@output.json_option
+def abuse(key: str, reason: str, as_json: bool) -> None:
+    """Stop KEY at once, for ever, and keep an eye on what still arrives with it."""
+    _show_one(_change(lambda opened: policy_commands.abuse_key(opened, key, by(reason))), as_json)
+
+
+def _change(command: Callable[[Books], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with books(Settings.load()) as opened:
+            return await command(opened)
+
+    return context.run(run())
+
+
+async def _read(read: Callable[[PolicyChain[WriteKey]], Awaitable[T]]) -> T:
+    async with context.open_ledger(Settings.load()) as store:
+        return await read(PolicyChain(store, WRITE_KEYS, retry=context.patient()))
+
+
+def _show_one(value: WriteKey, as_json: bool) -> None:
+    output.record(_json(value) if as_json else dict(zip(COLUMNS, _row(value), strict=True)), as_json=as_json)
+
+
+def _show_many(values: Iterable[WriteKey], as_json: bool) -> None:
+    if as_json:
+        output.print_json([_json(value) for value in values])
+    else:
+        output.table(COLUMNS, [_row(value) for value in values], title="Write keys")
+
+
+def _json(value: WriteKey) -> dict[str, Any]:
+    return msgspec.json.decode(codec.encode(value), type=dict[str, Any])
+
+
+def _row(value: WriteKey) -> Sequence[object]:
+    until = "" if value.until is None else iso_ms(value.until)
+    changed = iso_ms(value.changed_at)
+    return (value.key, value.workspace, value.source, value.state, until, changed, value.reason)

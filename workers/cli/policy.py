@@ -1,0 +1,71 @@
+"""`strongroom policy publish`, and what all commands that change policy share: who asks, and the books."""
+
+import getpass
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import click
+
+from workers.cli import context, output
+from workers.ledger.policy_chain import By
+from workers.ledger.policy_commands import Books, open_books
+from workers.settings import Settings
+
+ACTOR = "STRONGROOM_ACTOR"
+FINDINGS = 1  # exit code
+
+
+@click.group()
+def policy() -> None:
+    """Spread policy from the bucket to Kafka."""
+
+
+@policy.command()
+@output.json_option
+def publish(as_json: bool) -> int:
+    """Publish all write keys and workspaces again, from the chains in the bucket.
+
+    For a new Kafka, or topics that were lost. Safe to repeat, also while workers run. The whole history is
+    read and checked on the way.
+    """
+    published, findings = context.run(_publish(Settings.load()))
+    output.record({**published, "findings": findings}, as_json=as_json)
+    return FINDINGS if findings else 0
+
+
+async def _publish(settings: Settings) -> tuple[dict[str, int], list[str]]:
+    published: dict[str, int] = {}
+    findings: list[str] = []
+    async with books(settings) as opened:
+        for book in opened:
+            published[book.chain.kind.topic], refused = await book.publish_all()
+            findings += refused
+    return published, findings
+
+
+@asynccontextmanager
+async def books(settings: Settings) -> AsyncIterator[Books]:
+    """The policy chains in the ledger's bucket, and Kafka to spread them."""
+    async with context.open_ledger(settings) as store, context.open_publisher(settings) as publisher:
+        yield open_books(store, publisher, prefix=settings.topic_prefix, retry=context.patient())
+
+
+def by(why: str) -> By:
+    """The person who runs this command, now."""
+    host = socket.gethostname()
+    return By(who=os.environ.get(ACTOR) or f"{_user()}@{host}", host=host, why=why, now=now())
+
+
+def now() -> int:
+    """ms since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user often has no name
+        return f"uid-{os.getuid()}"

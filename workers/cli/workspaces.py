@@ -1,0 +1,217 @@
+"""`strongroom workspaces`: sets up customers' workspaces, and shows them."""
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from topics.ids import checked_customer_id
+from topics.times import iso_ms
+from topics.workspaces import Source, SourceType, Workspace, WorkspaceState, codec
+from workers.cli import context, output
+from workers.cli.policy import books, by
+from workers.errors import Poison
+from workers.ledger import policy_commands, workspace_terms
+from workers.ledger.policy_chain import By, PolicyChain
+from workers.ledger.policy_kinds import WORKSPACES
+from workers.settings import Settings
+
+T = TypeVar("T")
+FOREVER = "forever"
+
+
+class Days(click.ParamType):
+    """A number of days, or `forever`."""
+
+    name = "N|forever"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == FOREVER or isinstance(value, int):
+            return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
+        if not str(value).isascii() or not str(value).isdigit():
+            self.fail(f"{value!r} is neither a number of days nor {FOREVER!r}", param, ctx)
+        return int(value)
+
+
+class SourceText(click.ParamType):
+    """`ID:TYPE`, or `ID:TYPE:pattern,pattern` to set the hosts that are this source's own."""
+
+    name = "ID:TYPE[:pattern,...]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, SourceType, tuple[str, ...] | None]:
+        if isinstance(value, tuple):
+            return value
+        source, _, rest = str(value).partition(":")
+        kind, colon, patterns = rest.partition(":")
+        if kind not in list(SourceType):
+            types = ", ".join(SourceType)
+            self.fail(f"{value!r} names no type: write ID:TYPE, where TYPE is one of {types}", param, ctx)
+        hosts = tuple(pattern for pattern in patterns.split(",") if pattern) if colon else None
+        return source, SourceType(kind), hosts
+
+
+@click.group()
+def workspaces() -> None:
+    """Set and show customers' workspaces."""
+
+
+@workspaces.command("set")
+@click.argument("workspace")
+@click.option("--plan", help="What the customer bought, by name.")
+@click.option("--source", "sources", type=SourceText(), multiple=True, help="Add a source, or change it.")
+@click.option(
+    "--allow-origin", "origins", multiple=True, metavar="PATTERN", help="Add a host of the customer's own."
+)
+@click.option(
+    "--retention-days", "days", type=Days(), help="Keep records for so long; forever is the default."
+)
+@click.option(
+    "--legal-hold/--no-legal-hold", default=None, help="Delete nothing, whatever the retention says."
+)
+@click.option("--state", type=click.Choice([state.value for state in WorkspaceState]))
+@click.option(
+    "--file",
+    "path",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
+    help="A JSON object of fields to replace whole, as `workspaces show --json` prints them.",
+)
+@click.option("--reason", default="", help="Why; kept in the history.")
+@output.json_option
+def set_workspace(  # noqa: PLR0917  # click calls it, by name
+    workspace: str,
+    plan: str | None,
+    sources: Sequence[tuple[str, SourceType, tuple[str, ...] | None]],
+    origins: Sequence[str],
+    days: int | str | None,
+    legal_hold: bool | None,
+    state: str | None,
+    path: Path | None,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Make WORKSPACE, or change what is named here and leave the rest.
+
+    A shorter retention, a lifted hold and a closed workspace delete nothing for 24 hours.
+    """
+    document = _document(path) if path else {}
+    options: dict[str, Any] = {}
+    if plan is not None:
+        options["plan"] = plan
+    if days is not None:
+        options["retention_days"] = None if days == FOREVER else days
+    if legal_hold is not None:
+        options["legal_hold"] = legal_hold
+    if state is not None:
+        options["state"] = WorkspaceState(state)
+
+    def edit(before: Workspace) -> Workspace:
+        after = workspace_terms.with_document(before, document)
+        for source in sources:
+            after = workspace_terms.with_source(after, *source)
+        added = tuple(origin for origin in dict.fromkeys(origins) if origin not in after.allowed_origins)
+        return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
+
+    _show_one(context.run(_set(workspace, edit, by(reason))), as_json)
+
+
+@workspaces.command()
+@click.argument("workspace")
+@output.json_option
+def show(workspace: str, as_json: bool) -> None:
+    """Show what stands of WORKSPACE."""
+    checked_customer_id("workspace", workspace)
+    value = context.run(_read(lambda chain: chain.get(workspace)))
+    if value is None:
+        raise Poison(
+            f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
+        )
+    _show_one(value, as_json)
+
+
+@workspaces.command("list")
+@click.option("--state", type=click.Choice([state.value for state in WorkspaceState]), help="Only those.")
+@output.json_option
+def list_workspaces(state: str | None, as_json: bool) -> None:
+    """List workspaces."""
+    standing = context.run(_read(lambda chain: chain.everything()))
+    values = [standing[name] for name in sorted(standing) if state in (None, standing[name].state)]
+    if as_json:
+        output.print_json([_json(value) for value in values])
+        return
+    output.table(
+        ["workspace", "state", "plan", "sources", "retention", "legal hold", "changed"],
+        [
+            (
+                value.id,
+                value.state,
+                value.plan,
+                ", ".join(source.id for source in value.sources),
+                _retention(value.retention_days),
+                value.legal_hold,
+                iso_ms(value.changed_at),
+            )
+            for value in values
+        ],
+        title="Workspaces",
+    )
+
+
+async def _set(workspace: str, edit: Callable[[Workspace], Workspace], asked: By) -> Workspace:
+    async with books(Settings.load()) as opened:
+        return await policy_commands.set_workspace(opened, workspace, edit, asked)
+
+
+async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:
+    async with context.open_ledger(Settings.load()) as store:
+        return await read(PolicyChain(store, WORKSPACES, retry=context.patient()))
+
+
+def _document(path: Path) -> Mapping[str, Any]:
+    text = click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise Poison(f"{path} is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise Poison(f"{path} is no JSON object", remedy='As {"retentionDays": 30}')
+    return document
+
+
+def _show_one(value: Workspace, as_json: bool) -> None:
+    if as_json:
+        output.record(_json(value), as_json=True)
+        return
+    output.record(
+        {
+            "workspace": value.id,
+            "state": value.state,
+            "plan": value.plan,
+            "sources": [_source(source) for source in value.sources],
+            "allowed origins": value.allowed_origins,
+            "retention": _retention(value.retention_days),
+            "legal hold": value.legal_hold,
+            "deletes nothing before": iso_ms(value.effective_from) if value.effective_from else "",
+            "contacts": value.contacts,
+            "switches": [f"{name}={'on' if on else 'off'}" for name, on in sorted(value.switches.items())],
+            "changed": iso_ms(value.changed_at),
+        }
+    )
+
+
+def _source(source: Source) -> str:
+    own = "".join(f" {pattern}" for pattern in source.allowed_origins)
+    kept = "" if source.retention_days is None else f" ({_retention(source.retention_days)})"
+    return f"{source.id}:{source.type}{own}{kept}"
+
+
+def _retention(days: int | None) -> str:
+    return FOREVER if days is None else f"{days} days"
+
+
+def _json(value: Workspace) -> dict[str, Any]:
+    return msgspec.json.decode(codec.encode(value), type=dict[str, Any])
