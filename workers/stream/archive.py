@@ -22,6 +22,7 @@ from mode.supervisors import CrashingSupervisor
 from workers.errors import Fatal, StrongroomError
 from workers.stream.chunk import Owner
 from workers.stream.connection import KafkaConnection, reason
+from workers.stream.log import Log
 from workers.stream.tenancy import Tenancy
 from workers.stream.transport import SCHEME, ChunkSchema, Consumer, Delivery, Thread
 
@@ -179,6 +180,7 @@ class ArchiveStream:
             agent_supervisor=CrashingSupervisor,
             topic_allow_declare=False,
             topic_disable_leader=True,
+            table_standby_replicas=0,  # else Faust's assignor, whose metadata makes a static member rebalance
             web_enabled=False,
             web_tables_enabled=False,
             web_router_enabled=False,
@@ -241,7 +243,7 @@ class ArchiveStream:
     async def _until_stopped(self, app: ArchiveApp) -> None:
         """Starts the app and waits. Starting lasts until the first assignment, so a stop may come before."""
         stopping = asyncio.create_task(self._stopping.wait())
-        starting = asyncio.create_task(app.start())
+        starting = asyncio.create_task(self._start(app))
         running = asyncio.create_task(app.wait_until_stopped())
         try:
             # a crash in the consumer thread sets the app's flag without waking this loop
@@ -253,6 +255,14 @@ class ArchiveStream:
             for task in (stopping, running, starting):
                 task.cancel()
             await asyncio.wait({stopping, running, starting}, timeout=CANCEL_TIMEOUT)
+
+    async def _start(self, app: ArchiveApp) -> None:
+        facts = Log(self.connection)
+        try:
+            await facts.partitions(self.topic)  # Faust would wait, idle, for a topic that is missing
+        finally:
+            await facts.close()
+        await app.start()
 
     async def _drain(self, app: ArchiveApp) -> None:
         """Ends fetching, then lets the Owner flush while the group still holds our place."""

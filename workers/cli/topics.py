@@ -1,0 +1,53 @@
+"""`strongroom topics`: creates the topics, and checks that they are what a worker needs."""
+
+import click
+
+from topics import registry
+from topics.registry import TopicSpec
+from workers.cli import context, output
+from workers.settings import Settings
+from workers.stream.admin import check_topics, create_topics
+
+FINDING = 1
+
+
+@click.group()
+def topics() -> None:
+    """Create and check the Kafka topics."""
+
+
+@topics.command()
+def create() -> None:
+    """Create the topics that are missing; those that exist stay as they are."""
+    settings = Settings.load()
+    specs = _specs(settings)
+    created = context.run(create_topics(context.kafka(settings), specs))
+    for name in created:
+        click.echo(name)
+    output.say(f"{len(created)} created, {len(specs) - len(created)} were there")
+
+
+@topics.command()
+@output.json_option
+def check(as_json: bool) -> int:
+    """Say in which properties the cluster's topics differ from what they must be. Exit code 1 if any does."""
+    settings = Settings.load()
+    specs = _specs(settings)
+    mismatches = context.run(check_topics(context.kafka(settings), specs))
+    if as_json or mismatches:
+        output.table(["topic", "property", "wanted", "found"], mismatches, as_json=as_json)
+    if mismatches:
+        output.say(
+            "`strongroom topics create` creates what is missing; change other properties with Kafka's own tools"
+        )
+        return FINDING
+    output.say(f"{len(specs)} topics are as declared")
+    return 0
+
+
+def _specs(settings: Settings) -> tuple[TopicSpec, ...]:
+    return registry.topics(
+        prefix=settings.topic_prefix,
+        partitions=settings.topic_partitions,
+        replication=settings.topic_replication,
+    )

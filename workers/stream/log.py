@@ -1,0 +1,210 @@
+"""Facts of Kafka's logs, asked without a group: topic ids, bounds, one record at an exact offset."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
+
+from aiokafka import errors  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.protocol.fetch import FetchRequest  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.record import MemoryRecords  # type: ignore[import-untyped]  # aiokafka ships no types
+
+from workers.errors import Fatal
+from workers.stream.connection import KafkaConnection, open_client, reason
+from workers.stream.metadata import ZERO_ID, ClusterMetadata, TopicIdRequest, TopicMetadata, parse
+
+LATEST, EARLIEST = -1, -2  # timestamps of ListOffsets with a meaning of their own
+CONSUMER = -1  # replica id of those who are none
+READ_UNCOMMITTED = 0
+RECORD_BYTES = 1 << 20  # a fetch brings at least one whole batch, however large
+FETCH_WAIT_MS = 200  # the embedded broker answers nothing when it is not allowed to wait
+RETRY_PAUSE = 0.2  # seconds between two attempts while a leader is being found
+
+T = TypeVar("T")
+
+
+class Extent(NamedTuple):
+    topic_id: str
+    bounds: dict[int, tuple[int, int]]  # partition → (first offset, the one after the last)
+
+
+class Log:
+    """Opens its client with the first question. Any question raises Retryable if Kafka is out of reach."""
+
+    def __init__(self, connection: KafkaConnection) -> None:
+        self._connection = connection
+        self._client: Any = None
+        self._opening = asyncio.Lock()
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
+    async def metadata(self, topics: Iterable[str]) -> ClusterMetadata:
+        """The cluster's id; of each topic its id, partitions, replicas. A missing one has an error code."""
+        names = sorted(topics)
+
+        return await self._ask(lambda client: _metadata(client, names))
+
+    async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
+        """{topic: its UUID, base64url as Kafka prints it}. Raises Fatal if there is no topic, or no UUID."""
+        found = await self._existing(topics)
+        for topic, facts in found.items():
+            if facts.topic_id == ZERO_ID:
+                raise Fatal(
+                    f"topic {topic} has no id",
+                    remedy="A Kafka older than 2.8 made it. Upgrade the brokers: they will give it one",
+                )
+        return {topic: facts.topic_id for topic, facts in found.items()}
+
+    async def cluster_id(self) -> str:
+        found = (await self.metadata([])).cluster_id
+        if not found:
+            raise Fatal(
+                f"Kafka at {self._connection.bootstrap} has no cluster id", remedy="Upgrade the brokers"
+            )
+        return found
+
+    async def partitions(self, topic: str) -> frozenset[int]:
+        """Raises Fatal for a missing topic."""
+        return frozenset((await self._existing([topic]))[topic].partitions)
+
+    async def bounds(self, topic: str, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """{partition: (first offset that the log holds, the one after its last)}, uncommitted ones too."""
+        return (await self.extent(topic, frozenset(partitions))).bounds
+
+    async def extent(self, topic: str, partitions: frozenset[int] | None = None) -> Extent:
+        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal for a missing topic."""
+
+        async def ask(client: Any) -> Extent:
+            facts = _checked(topic, await _metadata(client, [topic]))
+            leaders = _leaders(topic, facts)
+            if missing := (partitions or frozenset()) - leaders.keys():
+                raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
+            if partitions is not None:
+                leaders = {partition: leaders[partition] for partition in partitions}
+            starts, ends = await asyncio.gather(
+                _offsets(client, topic, leaders, EARLIEST), _offsets(client, topic, leaders, LATEST)
+            )
+            return Extent(
+                facts.topic_id, {partition: (starts[partition], ends[partition]) for partition in starts}
+            )
+
+        return await self._ask(ask)
+
+    async def record(self, topic: str, partition: int, offset: int) -> bytes | None:
+        """The value at exactly `offset` (b"" for a null), None where no record is there."""
+        where = [(topic, [(partition, offset, RECORD_BYTES)])]
+
+        async def ask(client: Any) -> bytes | None:
+            leader = _leaders(topic, _checked(topic, await _metadata(client, [topic])))[partition]
+            request = FetchRequest(FETCH_WAIT_MS, 1, RECORD_BYTES, READ_UNCOMMITTED, where)
+            response = await client.send(leader, request)
+            if not response.topics:  # the embedded broker's way of saying that there is nothing
+                return None
+            _, code, _, *rest = response.topics[0][1][0]
+            if errors.for_code(code) is errors.OffsetOutOfRangeError:
+                return None
+            _check(code)
+            return _value_at(rest[-1], offset)
+
+        return await self._ask(ask)
+
+    async def _existing(self, topics: Iterable[str]) -> dict[str, TopicMetadata]:
+        names = sorted(topics)
+
+        async def ask(client: Any) -> dict[str, TopicMetadata]:
+            found = await _metadata(client, names)
+            return {name: _checked(name, found) for name in names}
+
+        return await self._ask(ask)
+
+    async def _ask(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        """Asks until Kafka answers or the connection's request time-out is over."""
+        last: Exception = TimeoutError("no answer")
+        try:
+            async with asyncio.timeout(self._connection.request_timeout):
+                while True:
+                    client = await self._opened()
+                    try:
+                        return await question(client)
+                    except errors.KafkaError as error:
+                        if not error.retriable:
+                            raise _refused(error) from error
+                        last = error
+                        client.force_metadata_update()  # of the brokers
+                        await asyncio.sleep(RETRY_PAUSE)
+                    except NotImplementedError:
+                        raise Fatal(
+                            f"Kafka at {self._connection.bootstrap} does not tell topic ids",
+                            remedy="Use Apache Kafka 2.8 or newer: ids tell a re-created topic",
+                        ) from None
+        except TimeoutError:
+            raise await reason(self._connection, last) from last
+
+    async def _opened(self) -> Any:
+        async with self._opening:
+            if self._client is None:
+                self._client = await open_client(self._connection)
+        return self._client
+
+
+async def _metadata(client: Any, topics: list[str]) -> ClusterMetadata:
+    return parse(await client.send(client.get_random_node(), TopicIdRequest(topics)))
+
+
+def _checked(topic: str, cluster: ClusterMetadata) -> TopicMetadata:
+    facts = cluster.topics[topic]
+    if errors.for_code(facts.error_code) is errors.UnknownTopicOrPartitionError:
+        raise Fatal(f"topic {topic} does not exist", remedy="Create it: strongroom topics create")
+    _check(facts.error_code)
+    return facts
+
+
+def _leaders(topic: str, facts: TopicMetadata) -> dict[int, int]:
+    """{partition: node id}. Not aiokafka's own view of the cluster: asking for that may create the topic."""
+    leaders = {partition: known.leader for partition, known in facts.partitions.items()}
+    if min(leaders.values(), default=-1) < 0:
+        raise errors.LeaderNotAvailableError(topic)
+    return leaders
+
+
+async def _offsets(client: Any, topic: str, leaders: dict[int, int], timestamp: int) -> dict[int, int]:
+    by_leader: dict[int, list[tuple[int, int]]] = {}
+    for partition, leader in leaders.items():
+        by_leader.setdefault(leader, []).append((partition, timestamp))
+    found = {}
+    for leader, asked in by_leader.items():
+        response = await client.send(leader, OffsetRequest(CONSUMER, READ_UNCOMMITTED, [(topic, asked)]))
+        for partition, code, _, offset in response.topics[0][1]:
+            _check(code)
+            found[partition] = offset
+    return found
+
+
+def _check(code: int) -> None:
+    kind = errors.for_code(code)
+    if kind is not errors.NoError:
+        raise kind()
+
+
+def _refused(error: errors.KafkaError) -> Fatal:
+    return Fatal(
+        f"Kafka refused to tell: {error!r}",
+        remedy="Check this user's rights: Describe and Read",
+    )
+
+
+def _value_at(data: bytes, offset: int) -> bytes | None:
+    batches = MemoryRecords(data)
+    while batches.has_next():
+        batch = batches.next_batch()
+        if batch.is_control_batch:
+            continue
+        for record in batch:
+            if record.offset == offset:
+                return bytes(record.value or b"")
+            if record.offset > offset:
+                return None
+    return None
