@@ -12,20 +12,25 @@ class Verdict(NamedTuple):
     reason: str
 
 
-def progress(now: int, last_progress: int, lag: int, holds: Collection[str], timeout: float) -> Verdict:
-    """The watchdog: records wait, nothing was taken or committed for `timeout` seconds, and no hold says why.
+def progress(
+    now: int, last_progress: int, *, lag: int, flushes: int, holds: Collection[str], timeout: float
+) -> Verdict:
+    """The watchdog: work waits, nothing was taken or committed for `timeout` seconds, and no hold says why.
 
-    `now` and `last_progress` are ms since the epoch, `lag` is in offsets, `timeout` in seconds. A worker that
-    is not well must exit, so that its partitions go to one that can.
+    `now` and `last_progress` are ms since the epoch, `lag` is in offsets not fetched, `flushes` are under way. A
+    worker that is not well must exit, so that its partitions go to one that can.
     """
-    idle = (now - last_progress) / 1000
-    if lag <= MARKERS:
+    if lag <= MARKERS and not flushes:
         return Verdict(True, "nothing is waiting")
     if holds:
         return Verdict(True, f"holding: {', '.join(sorted(holds))}")
+    idle = (now - last_progress) / 1000
     if idle <= timeout:  # also a clock that was set back
         return Verdict(True, "making progress")
-    return Verdict(False, f"{lag} offsets are waiting and none was taken or committed for {idle:.0f} s")
+    return Verdict(
+        False,
+        f"{lag} offsets and {flushes} flushes are waiting, nothing was taken or committed for {idle:.0f} s",
+    )
 
 
 def readiness(*, policy_loaded: bool, store_proven: bool, assigned: bool) -> Verdict:

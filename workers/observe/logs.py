@@ -97,7 +97,7 @@ def _ours(level: int) -> logging.Logger:
 
 
 def withhold(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """Takes out what a field's name or type says must stay sealed: a net under the habit of not logging it."""
+    """Takes out what a field's name or type says must stay sealed."""
     for name, value in event.items():
         if name == "event" or name.startswith("_"):
             continue
