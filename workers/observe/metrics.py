@@ -4,10 +4,7 @@ Base units; updated per batch, never per record. A label takes declared values o
 nor a write key can get in. docs/metrics.md is made from this file.
 """
 
-import time
-from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -83,10 +80,9 @@ def _histogram(name: str, unit: str, meaning: str, buckets: Sequence[float]) -> 
 
 DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
-# declared holds: nothing moves, and nothing is wrong with this worker
-HOLD_CAUSES = ("denied", "keystore", "policy_stale", "store")
+# declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
+HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale")
 HALT_CAUSES = ("anchor_differs", "head_above_log_end", "ledger_broken", "log_start_above_head")
-RETRY_CAUSES = ("conflict", "denied", "unavailable")
 
 # -- records ---------------------------------------------------------------------------------------
 
@@ -155,8 +151,11 @@ HOLDING = _gauges("strongroom_holding", "holds", "Declared holds in force.", cau
 HOLD_SECONDS = _counters(
     "strongroom_hold_seconds_total", "seconds", "Time spent in holds.", cause=HOLD_CAUSES
 )
-RETRIED = _counters(
-    "strongroom_retries_total", "requests", "Requests that were sent again.", cause=RETRY_CAUSES
+HOLDS = _counters(
+    "strongroom_holds_total",
+    "attempts",
+    "Attempts that had to be put off: answers of a store or keystore, a policy copy too old to decide on.",
+    cause=HOLD_CAUSES,
 )
 LOOP_LAG_SECONDS = _gauge(
     "strongroom_loop_lag_seconds", "seconds", "How late the event loop woke up at the last look."
@@ -176,32 +175,3 @@ POLICY_VERSION = _gauges(
     "Offsets applied of a policy topic, summed over its partitions: equal on workers that know the same.",
     topic=POLICY_TOPICS,
 )
-
-_open: Tally[str] = Tally()
-
-
-@contextmanager
-def hold(cause: str, holds: set[str]) -> Iterator[Callable[[], None]]:
-    """Yields `declare`: from its first call to the end of the block `cause` is in `holds` and the metrics.
-
-    Blocks of one cause may overlap; the last one to end takes it out.
-    """
-    began: float | None = None
-
-    def declare() -> None:
-        nonlocal began
-        if began is None:
-            HOLDING.labels(cause=cause).inc()
-            began = time.monotonic()
-            _open[cause] += 1
-            holds.add(cause)
-
-    try:
-        yield declare
-    finally:
-        if began is not None:
-            HOLDING.labels(cause=cause).dec()
-            HOLD_SECONDS.labels(cause=cause).inc(time.monotonic() - began)
-            _open[cause] -= 1
-            if not _open[cause]:
-                holds.discard(cause)

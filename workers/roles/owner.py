@@ -21,7 +21,9 @@ from workers.stream.chunk import Chunk
 
 log = structlog.get_logger()
 
-NEARLY_FULL = 0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
+NEARLY_FULL = (
+    0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
+)
 STALE_POLL = 0.05  # seconds between looks at a policy copy that is too old to decide on
 
 

@@ -11,7 +11,9 @@ from workers.stream.connection import KafkaConnection
 class PolicyCopy:
     """Feeds the policy topics to `policy`, and knows how far and how fresh they are (keys-and-policy.md)."""
 
-    def __init__(self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float) -> None:
+    def __init__(
+        self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float
+    ) -> None:
         self._stale_after = stale_after  # seconds
         self.readers = {
             "write_keys": CompactedReader(

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from workers.store.memory import MemoryStore
 
 from tests.unit.ledger.world import GROUP, MemoryLog, batch_of, begin, committed, done, flusher, retry
 from workers.intake.batch import Batch
@@ -12,7 +13,6 @@ from workers.ledger.flush import Fenced
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
 from workers.ledger.verify import Verifier
-from workers.store.memory import MemoryStore
 
 
 async def entry_at(store: MemoryStore, head: Head, first: int) -> Entry:

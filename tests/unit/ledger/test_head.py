@@ -1,13 +1,13 @@
 """The head of a chain is found by hint or by search, and a broken chain is never continued."""
 
 import pytest
+from workers.store.memory import MemoryStore
 
 from tests.unit.ledger.world import WRITER, MemoryLog, begin, committed, log_id, retry
 from workers.errors import Fatal
 from workers.ledger.assign import Halted, claim
 from workers.ledger.head import Hint, read_head
 from workers.ledger.names import ChainId
-from workers.store.memory import MemoryStore
 
 
 async def test_a_new_chain_begins_at_the_logs_start() -> None:
@@ -110,5 +110,8 @@ async def test_a_newer_incarnation_is_the_current_one() -> None:
     await committed(store, log, [5])
     genesis = (await store.get(ChainId(*log_id()[:2], 1, 0).genesis)).body
     second = ChainId(*log_id()[:2], 2, 0)
-    await store.put(second.genesis, genesis.replace(b'"incarnation":1', b'"incarnation":2').replace(b'"first":0', b'"first":9'))
+    await store.put(
+        second.genesis,
+        genesis.replace(b'"incarnation":1', b'"incarnation":2').replace(b'"first":0', b'"first":9'),
+    )
     assert await begin(store, MemoryLog(start=9, end=9)) == await read_head(store, second, None, retry())

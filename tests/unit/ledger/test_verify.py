@@ -3,13 +3,13 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
+from workers.store.memory import MemoryStore
 
 from tests.unit.ledger.world import MemoryLog, committed, retry
 from workers.ledger import entries
 from workers.ledger.entries import Entry
 from workers.ledger.head import Head
 from workers.ledger.verify import Report, Verifier
-from workers.store.memory import MemoryStore
 
 
 async def verify(store: MemoryStore) -> Report:
@@ -96,7 +96,9 @@ async def count_off_by_one(store: MemoryStore, heads: list[Head]) -> None:
 
 
 async def count_moved_to_gaps(store: MemoryStore, heads: list[Head]) -> None:
-    await rewrite(store, _entry(heads, 2), lambda e: replaced(e, counts={"accepted": {"accepted": 1}}, gaps=1))
+    await rewrite(
+        store, _entry(heads, 2), lambda e: replaced(e, counts={"accepted": {"accepted": 1}}, gaps=1)
+    )
 
 
 async def object_removed(store: MemoryStore, heads: list[Head]) -> None:
@@ -184,4 +186,7 @@ async def test_an_entry_that_was_overwritten_or_deleted_shows_in_its_versions() 
     body = (await store.get(_entry(heads, 0))).body
     await store.put(_entry(heads, 0), body)
     await store.delete([_entry(heads, 1)])
-    assert {finding.kind for finding in (await verify(store)).findings} == {"overwritten_entry", "deleted_entry"}
+    assert {finding.kind for finding in (await verify(store)).findings} == {
+        "overwritten_entry",
+        "deleted_entry",
+    }

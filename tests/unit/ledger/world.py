@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from workers.store.memory import MemoryStore
+from workers.store.retry import Retry
+
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Clock, Disposition, Group
 from workers.ledger.assign import LogId, claim
@@ -15,8 +18,6 @@ from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
 from workers.sealing.format import Sealed
 from workers.sealing.keys import Unit
-from workers.store.memory import MemoryStore
-from workers.store.retry import Retry
 
 TOPIC_ID = "5L6g3nShTeMCtKXX86swAA"
 WRITER = Writer("worker-0", "test")
