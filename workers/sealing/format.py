@@ -98,8 +98,8 @@ def derive(dek: bytes, msgid: bytes) -> tuple[Secret, bytes]:
     return key, hkdf_expand(prk, SUITE + b"COMMITKEY", COMMITMENT_BYTES)
 
 
-def hkdf_extract(salt: bytes, secret: bytes) -> bytes:
-    return hmac.digest(salt, secret, "sha512")
+def hkdf_extract(salt: bytes, secret: bytes) -> Secret:
+    return Secret(hmac.digest(salt, secret, "sha512"))
 
 
 def hkdf_expand(prk: bytes, info: bytes, length: int) -> bytes:
@@ -128,6 +128,8 @@ def seal(
         raise TooLarge(f"{len(plain)} bytes do not fit in one object", remedy="Lower STRONGROOM_FLUSH_BYTES")
     if SUITE_PAIR[0] in context:
         raise MalformedContext(f"{SUITE_PAIR[0]} in an encryption context is the format's own")
+    if not PRINTABLE.match("".join(text for pair in context.items() for text in pair)):
+        raise MalformedContext("an encryption context is not printable US-ASCII")
     key, commitment = derive(dek, msgid)
     metadata = {
         CIPHER: SUITE_PAIR[1],
@@ -142,8 +144,6 @@ def seal(
             f"sealing header of {size_of(metadata)} bytes, S3 stores {METADATA_MAX}",
             remedy="Use shorter ids and topic names",
         )
-    if not PRINTABLE.match(metadata[CONTEXT]) or "\\u" in metadata[CONTEXT]:
-        raise MalformedContext("an encryption context is not printable US-ASCII")
     return Sealed(AESGCM(key).encrypt(IV, plain, SUITE), metadata)
 
 
