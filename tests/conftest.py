@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.stack import ladder
+from tests.stack.fault_proxy import FaultProxy
 from tests.stack.kafka import Kafka, kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
 
@@ -33,20 +34,13 @@ def pytest_configure() -> None:
     )
 
 
-def _said() -> str:
-    try:
-        return ladder.choose().said
-    except ladder.NoStack as none:
-        return f"NONE: {none}"
-
-
 def pytest_report_header() -> str:
-    return f"stack: {_said()}"
+    return f"stack: {ladder.said()}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if used:
-        terminalreporter.write_line(f"ran on: {_said()}; used: {', '.join(used)}")
+        terminalreporter.write_line(f"ran on: {ladder.said()}; used: {', '.join(used)}")
     else:
         terminalreporter.write_line("ran on: no Kafka and no S3, no test that ran asked for one")
 
@@ -55,7 +49,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def kafka() -> Iterator[Kafka]:
     """A real broker, shared by the whole run."""
     used.append("kafka")
-    broker = kafka_on(ladder.choose().kafka)
+    broker = kafka_on(ladder.kafka())
     try:
         broker.start()
         yield broker
@@ -63,11 +57,21 @@ def kafka() -> Iterator[Kafka]:
         broker.close()
 
 
+@pytest.fixture
+def kafka_proxy(kafka: Kafka) -> Iterator[FaultProxy]:
+    """Stands between the broker and whoever bootstraps through `kafka_proxy.address`; gone after the test."""
+    ports = kafka.ports
+    if ports is None:
+        raise ladder.NoStack("an external Kafka can't be put behind a proxy: leave this test out by name")
+    with FaultProxy(ports.proxied, ports.behind_proxy) as proxy:
+        yield proxy
+
+
 @pytest.fixture(scope="session")
 def s3() -> Iterator[S3]:
     """A real S3-protocol server, shared by the whole run."""
     used.append("s3")
-    server = s3_on(ladder.choose().s3)
+    server = s3_on(ladder.s3())
     try:
         server.start()
         yield server

@@ -38,17 +38,6 @@ class Rung(NamedTuple):
     how: str
 
 
-class Choice(NamedTuple):
-    """What a run stands on."""
-
-    kafka: Rung
-    s3: Rung
-
-    @property
-    def said(self) -> str:
-        return f"kafka {self.kafka.name} ({self.kafka.how}), s3 {self.s3.name} ({self.s3.how})"
-
-
 class Engine(Protocol):
     """What the ladder asks of a Docker engine."""
 
@@ -85,21 +74,24 @@ def kafka_rung(env: Mapping[str, str], engine: Engine) -> Rung:
     pin = env.get("TEST_STACK", "")
     if pin not in PINS:
         raise NoStack(f"TEST_STACK={pin!r} names no rung: use one of {', '.join(PINS[1:])}, or unset it")
-    bootstrap, image = env.get("TEST_KAFKA_BOOTSTRAP"), env.get("KAFKA_IMAGE", "")
-    libs = env.get("KAFKA_LIBS", "")
-    jars = sorted(Path(libs).glob("kafka_2.13-*.jar")) if libs else []
-    if pin == "external" and not bootstrap:
-        raise NoStack("TEST_STACK=external needs TEST_KAFKA_BOOTSTRAP: give it the broker's host:port")
-    if pin in ("", "external") and bootstrap:
-        return Rung("external", bootstrap, bootstrap)
-    if pin in ("", "container") and engine.has(image):
-        return Rung("container", image, f"docker {engine.version}, {image}")
-    if pin in ("", "native") and shutil.which("java", path=env.get("PATH")) and jars:
-        return Rung("native", libs, f"java, {jars[0].stem}")
-    no_image = "no Docker engine answers" if engine.version is None else f"Docker has no image {image!r}"
+    missing: list[str] = []
+    if pin in ("", "external"):
+        if bootstrap := env.get("TEST_KAFKA_BOOTSTRAP"):
+            return Rung("external", bootstrap, bootstrap)
+        missing.append("TEST_KAFKA_BOOTSTRAP is not set")
+    if pin in ("", "container"):
+        image = env.get("KAFKA_IMAGE", "")
+        if engine.has(image):
+            return Rung("container", image, f"docker {engine.version}, {image}")
+        missing.append(f"Docker has no image {image!r}" if engine.version else "no Docker engine answers")
+    if pin in ("", "native"):
+        libs = env.get("KAFKA_LIBS", "")
+        jars = sorted(Path(libs).glob("kafka_2.13-*.jar")) if libs else []
+        if jars and shutil.which("java", path=env.get("PATH")):
+            return Rung("native", libs, f"java, {jars[0].stem}")
+        missing.append("there is no java" if jars else "there are no jars of a broker")
     raise NoStack(
-        f"no real Kafka can be had (TEST_STACK={pin or 'not set'}): TEST_KAFKA_BOOTSTRAP is not set, "
-        f"{no_image}, and there are no java with the broker's jars. "
+        f"no real Kafka can be had: {', '.join(missing)} (TEST_STACK={pin or 'not set'}). "
         "Run tests/stack/up.sh (as root it installs Docker; without, it needs a Docker engine, or a JDK 17+ "
         "with Maven), or leave these tests out by name: -m 'not integration'"
     )
@@ -134,8 +126,25 @@ def _learn_from_up() -> None:
 _learn_from_up()
 
 
+_engine = Docker()
+
+
 @functools.cache
-def choose() -> Choice:
-    """The one decision of this run; raises NoStack where no real Kafka can be had."""
-    engine = Docker()
-    return Choice(kafka_rung(os.environ, engine), s3_rung(os.environ, engine))
+def kafka() -> Rung:
+    """This run's rung for Kafka; raises NoStack where there is none."""
+    return kafka_rung(os.environ, _engine)
+
+
+@functools.cache
+def s3() -> Rung:
+    """This run's rung for S3."""
+    return s3_rung(os.environ, _engine)
+
+
+def said() -> str:
+    """Both, in words."""
+    try:
+        on_kafka = f"{kafka().name} ({kafka().how})"
+    except NoStack as none:
+        on_kafka = f"NONE: {none}"
+    return f"s3 {s3().name} ({s3().how}), kafka {on_kafka}"
