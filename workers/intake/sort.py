@@ -34,10 +34,17 @@ END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
 class Record(Protocol):
     """What is read of aiokafka's ConsumerRecord. Times in ms since the epoch."""
 
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    value: bytes | None
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int: ...
+
+    @property
+    def timestamp_type(self) -> int: ...
+
+    @property
+    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +159,7 @@ class Sorter:
         limit = self._limits.record_bytes
         if max(map(len, values)) > limit:
             values = [value if len(value) <= limit else b"" for value in values]
-        beyond_ascii = [value for value in values if not value.isascii()]
-        # a space can't complete a broken sequence, so the whole is UTF-8 if and only if each value is
-        if beyond_ascii and not is_utf8(b" ".join(beyond_ascii)):
+        if not all(map(is_utf8, [value for value in values if not value.isascii()])):
             values = [value if is_utf8(value) else b"" for value in values]
         joined = b" ".join(values)
         return values, b"\n" in joined or b"\r" in joined

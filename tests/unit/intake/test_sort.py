@@ -1,0 +1,422 @@
+"""Sorting: each record in exactly one disposition, lines that are lines, kept decisions that are still true."""
+
+import base64
+import json
+from collections import Counter
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.intake.making import (
+    DAY,
+    NOW,
+    TODAY,
+    Record,
+    envelope,
+    flat,
+    key_record,
+    policy_of,
+    sort_all,
+    workspace_record,
+)
+from topics.workspaces import Source, SourceType, WorkspaceState
+from topics.write_keys import KeyState
+from workers.intake import rules
+from workers.intake.dispositions import (
+    DEAD_LETTERS,
+    PLATFORM,
+    STORED,
+    UNCLAIMED,
+    Clock,
+    Disposition,
+    Group,
+)
+from workers.intake.facts import Facts
+from workers.intake.policy import Policy
+from workers.intake.rules import Rule
+from workers.intake.sort import Sorter, Sorting, SortLimits, join_lines
+
+OPEN = policy_of([key_record()], [workspace_record()])
+ACCEPTED = Group("acme", "site", TODAY, Disposition.ACCEPTED, Clock.MAIN)
+DEAD = Group(PLATFORM, DEAD_LETTERS, TODAY, Disposition.DEAD_LETTERED, Clock.MAIN)
+
+
+def test_a_line_is_the_envelope_as_it_came() -> None:
+    values = [envelope(event={"n": number, "text": "é \\u00e9 1.0E+2 /"}) for number in range(3)]
+    sorting = sort_all(OPEN, [Record(value, offset) for offset, value in enumerate(values)])
+    assert sorting.lines == {ACCEPTED: values}
+    assert sorting.counts == {Disposition.ACCEPTED: {"accepted": 3}}
+    assert sorting.last == (2, values[-1])
+    assert join_lines(sorting.lines[ACCEPTED]) == b"".join(value + b"\n" for value in values)
+    assert sorting.plain_bytes == len(join_lines(sorting.lines[ACCEPTED]))
+
+
+def test_breaks_between_tokens_become_spaces() -> None:
+    value = b"\r\n" + json.dumps(json.loads(envelope(event={"x": "a\nb"})), indent=1).encode() + b"\n"
+    plain = envelope()
+    sorting = sort_all(OPEN, [Record(value), Record(plain, 1)])
+    assert sorting.lines[ACCEPTED] == [value.replace(b"\r", b" ").replace(b"\n", b" "), plain]
+    assert json.loads(sorting.lines[ACCEPTED][0]) == json.loads(value)
+    assert sorting.last == (1, plain)
+
+
+def test_a_dead_letter_holds_the_bytes_as_they_came() -> None:
+    values = [b"\x00\xff\r\n{", None, b'{"v":9}']
+    sorting = sort_all(OPEN, [Record(value, 40 + offset) for offset, value in enumerate(values)])
+    letters = [json.loads(line) for line in sorting.lines[DEAD]]
+    assert [(letter["offset"], letter["reason"]) for letter in letters] == [
+        (40, "not_json"),
+        (41, "empty"),
+        (42, "unknown_version"),
+    ]
+    assert [base64.b64decode(letter["bytes"]) for letter in letters] == [values[0], b"", values[2]]
+    assert list(sorting.lines) == [DEAD]
+    assert sorting.last == (42, b'{"v":9}')
+
+
+def test_the_anchor_of_an_empty_record_is_no_bytes() -> None:
+    assert sort_all(OPEN, [Record(None, 7)]).last == (7, b"")
+
+
+def test_nothing_to_sort_changes_nothing() -> None:
+    sorting = sort_all(OPEN, [])
+    assert (sorting.lines, sorting.counts, sorting.last) == ({}, {}, None)
+
+
+MIDNIGHT = NOW - NOW % DAY
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "kind", "day"),
+    [
+        (MIDNIGHT, 1, "2026-11-26"),
+        (MIDNIGHT - 1, 1, "2026-11-25"),
+        (MIDNIGHT + DAY, 1, "2026-11-27"),
+        (0, 1, "1970-01-01"),
+        (MIDNIGHT - 1, 0, TODAY),  # a producer's time would let it choose its own retention
+        (-1, 1, TODAY),
+        (2**62, 1, TODAY),
+    ],
+)
+def test_the_day_is_the_brokers(timestamp: int, kind: int, day: str) -> None:
+    for value in (envelope(), b"{", envelope("nobody")):
+        sorting = sort_all(OPEN, [Record(value, 0, timestamp, kind)])
+        assert [group.day for group in sorting.lines] == [day]
+
+
+def test_days_may_alternate_within_a_chunk() -> None:
+    records = [Record(envelope(), offset, MIDNIGHT - offset % 2) for offset in range(6)]
+    sorting = sort_all(OPEN, records)
+    assert {group.day: len(lines) for group, lines in sorting.lines.items()} == {TODAY: 3, "2026-11-25": 3}
+
+
+def test_chunks_add_up() -> None:
+    sorter, sorting = Sorter(OPEN), Sorting()
+    for offset in range(5):
+        sorter.sort([Record(envelope(), offset), Record(b"{", offset)], now=NOW, into=sorting)
+    assert sorting.counts == {
+        Disposition.ACCEPTED: {"accepted": 5},
+        Disposition.DEAD_LETTERED: {"not_json": 5},
+    }
+    assert len(sorting.lines[ACCEPTED]) == len(sorting.lines[DEAD]) == 5
+
+
+def test_a_rule_that_fails_makes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(facts: Facts) -> bool:
+        if facts.key is not None and facts.key.source == "odd":
+            raise ZeroDivisionError
+        return False
+
+    broken = Rule("broken", Disposition.REJECTED, "Fails.", fails)
+    monkeypatch.setattr(rules, "RULES", (broken, *rules.RULES))
+    policy = policy_of([key_record(), key_record("odd", source="odd")], [workspace_record()])
+    sorting = sort_all(
+        policy, [Record(envelope("odd"), 3), Record(envelope(), 4), Record(envelope("odd"), 5)]
+    )
+    assert flat(sorting.counts) == {"intake_error": 2, "accepted": 1}
+    letter = json.loads(sorting.lines[DEAD][0])
+    assert letter == {
+        "offset": 3,
+        "reason": "intake_error",
+        "bytes": base64.b64encode(envelope("odd")).decode(),
+    }
+
+
+# -- unknown keys ----------------------------------------------------------------------------------
+
+
+def test_a_flood_of_invented_keys_is_bounded_by_the_batch() -> None:
+    size = len(envelope("invented-0000")) + 1
+    limits = SortLimits(unknown_key_bytes=100 * size, unknown_key_share=0.5)
+    sorter, sorting = Sorter(OPEN, limits), Sorting()
+    for number in range(0, 1000, 10):
+        chunk = [Record(envelope(f"invented-{offset:04}"), offset) for offset in range(number, number + 10)]
+        sorter.sort(chunk, now=NOW, into=sorting)
+    assert flat(sorting.counts) == {"unknown_key": 100, "unknown_key_budget": 900}
+    assert sorting.plain_bytes <= limits.unknown_key_bytes
+    assert len(sorting.unknown_key_bytes) == 100  # what is refused leaves no trace in memory
+    assert sorting.rejected == {(PLATFORM, "unknown_key_budget"): 900}
+    after = Sorting()
+    sorter.sort([Record(envelope("invented-9999"))], now=NOW, into=after)
+    assert flat(after.counts) == {"unknown_key": 1}  # the next batch has its own budget
+
+
+def test_one_unknown_key_can_take_its_share_and_no_more() -> None:
+    size = len(envelope("loud")) + 1
+    limits = SortLimits(unknown_key_bytes=100 * size, unknown_key_share=0.05)
+    records = [Record(envelope("loud"), offset) for offset in range(50)]
+    sorting = sort_all(OPEN, [*records, Record(envelope("calm"), 50)], limits=limits)
+    assert flat(sorting.counts) == {"unknown_key": 6, "unknown_key_budget": 45}
+
+
+def test_the_budget_is_exact() -> None:
+    value = envelope("newer")
+    for spare, reason in [(0, "unknown_key"), (-1, "unknown_key_budget")]:
+        limits = SortLimits(unknown_key_bytes=len(value) + 1 + spare, unknown_key_share=1.0)
+        assert flat(sort_all(OPEN, [Record(value)], limits=limits).counts) == {reason: 1}
+
+
+def test_invented_keys_do_not_push_out_what_is_kept_of_the_others() -> None:
+    sorter = Sorter(OPEN, SortLimits(cached_decisions=4))
+    chunk = [Record(envelope()), *(Record(envelope(f"invented-{number}")) for number in range(100))]
+    sorter.sort(chunk, now=NOW, into=Sorting())
+    assert len(sorter._decided) == 1
+
+
+# -- conservation ------------------------------------------------------------------------------------
+
+KEYS = ("active", "retiring", "revoked", "abused", "server", "orphan", "closed", "nobody")
+ORIGINS = (None, "", "null", "https://good.com", "https://copy.example", "file://", "https:////good.com")
+URLS = (None, "https://good.com/a", "https://copy.example/b", "file:///x", "https:////copy.example/x", 7)
+TIMES = (NOW, NOW - 1, NOW + 1, MIDNIGHT - 1, MIDNIGHT - 30 * DAY - 1, MIDNIGHT - 31 * DAY, -1)
+
+
+def starting_policy() -> Policy:
+    return policy_of(
+        [
+            key_record("active"),
+            key_record("retiring", KeyState.RETIRING, until=NOW),
+            key_record("revoked", KeyState.REVOKED),
+            key_record("abused", KeyState.ABUSED),
+            key_record("server", source="server"),
+            key_record("orphan", workspace="unheard-of"),
+            key_record("closed", workspace="closed"),
+        ],
+        [
+            workspace_record(
+                allowed=["good.com"], days=30, sources=[Source(id="server", type=SourceType.SERVER)]
+            ),
+            workspace_record("closed", state=WorkspaceState.CLOSED),
+        ],
+    )
+
+
+good_values = st.builds(
+    lambda key, origin, referer, url, referrer: envelope(
+        key, origin=origin, referer=referer, page={"url": url, "referrer": referrer}
+    ),
+    st.sampled_from(KEYS),
+    st.sampled_from(ORIGINS),
+    st.sampled_from(URLS[:-1]),
+    st.sampled_from(URLS),
+    st.sampled_from(URLS),
+)
+bad_values = st.sampled_from(
+    [None, b"", b"{", b"\xff", b"{}", b'{"v":2}', envelope(event={"x": "y" * 2000}), envelope() + b"\xff"]
+)
+broken_lines = st.builds(lambda value: value.replace(b", ", b",\r\n"), good_values)
+records = st.builds(
+    Record,
+    good_values | good_values | broken_lines | bad_values,
+    timestamp=st.sampled_from(TIMES),
+    timestamp_type=st.sampled_from([1, 1, 1, 0]),
+)
+
+
+@given(st.lists(st.lists(records, max_size=8), max_size=5), st.integers(0, 3))
+def test_every_record_has_exactly_one_disposition(chunks: list[list[Record]], cached: int) -> None:
+    limits = SortLimits(record_bytes=1000, unknown_key_bytes=900, cached_decisions=cached)
+    sorter, sorting = Sorter(starting_policy(), limits), Sorting()
+    for chunk in chunks:
+        sorter.sort(chunk, now=NOW, into=sorting)
+    everything = [record for chunk in chunks for record in chunk]
+    totals = {disposition: sum(reasons.values()) for disposition, reasons in sorting.counts.items()}
+    assert sum(totals.values()) == len(everything)
+    stored = Counter[Disposition]()
+    for group, lines in sorting.lines.items():
+        stored[group.disposition] += len(lines)
+    assert stored == {kind: number for kind, number in totals.items() if kind in STORED}
+    assert sum(sorting.rejected.values()) == totals.get(Disposition.REJECTED, 0)
+    assert sorting.plain_bytes == sum(len(join_lines(lines)) for lines in sorting.lines.values())
+    assert sorting.last == ((everything[-1].offset, everything[-1].value or b"") if everything else None)
+    for reason in flat(sorting.counts):
+        assert reason in rules.REASONS
+    assert lines_are_the_values(sorting, everything)
+
+
+def lines_are_the_values(sorting: Sorting, everything: Iterable[Record]) -> bool:
+    """Each stored line is one line of JSON, and together they are values that came."""
+    came = Counter(record.value or b"" for record in everything)
+    as_lines = Counter[bytes]()
+    for value, number in came.items():
+        as_lines[value.replace(b"\r", b" ").replace(b"\n", b" ")] += number
+    for group, lines in sorting.lines.items():
+        for line in lines:
+            assert line.splitlines() == [line]
+            document = json.loads(line)
+            if group.disposition is Disposition.DEAD_LETTERED:
+                came.subtract([base64.b64decode(document["bytes"])])
+            else:
+                as_lines.subtract([line])
+    return min((*came.values(), *as_lines.values(), 0)) >= 0
+
+
+@given(st.lists(records, max_size=20))
+def test_lines_of_one_write_key_keep_the_order_of_their_offsets(chunk: list[Record]) -> None:
+    numbered = [
+        Record(envelope("active", event={"n": offset}), offset) if offset % 3 else record
+        for offset, record in enumerate(chunk)
+    ]
+    sorting = sort_all(starting_policy(), numbered)
+    for group, lines in sorting.lines.items():
+        if group.disposition is Disposition.ACCEPTED:
+            order = [number for line in lines if (number := json.loads(line)["event"].get("n")) is not None]
+            assert order == sorted(order)
+
+
+# -- kept decisions ----------------------------------------------------------------------------------
+
+updates = st.one_of(
+    st.builds(
+        key_record,
+        st.sampled_from(KEYS),
+        st.sampled_from(KeyState),
+        until=st.sampled_from([NOW - DAY, NOW, NOW + DAY]),
+        workspace=st.sampled_from(["acme", "closed", "unheard-of"]),
+        source=st.sampled_from(["site", "server"]),
+        seq=st.integers(1, 9),
+    ).map(lambda value: ("key", value)),
+    st.builds(
+        workspace_record,
+        st.sampled_from(["acme", "closed", "unheard-of"]),
+        state=st.sampled_from(WorkspaceState),
+        sources=st.sampled_from(
+            [(), (Source(id="server", type=SourceType.SERVER, allowed_origins=("copy.example",)),)]
+        ),
+        allowed=st.sampled_from([(), ("good.com",), ("[*.]copy.example", "*.co.uk")]),
+        days=st.sampled_from([None, 1, 30]),
+        hold=st.booleans(),
+        effective_from=st.sampled_from([None, NOW - 1, NOW, NOW + 1, NOW + DAY]),
+        seq=st.integers(1, 9),
+    ).map(lambda value: ("workspace", value)),
+)
+chunks = st.lists(records, min_size=1, max_size=6).map(lambda value: ("sort", value))
+clocks = st.sampled_from([-DAY, -1, 0, 1, DAY // 2, DAY, 31 * DAY]).map(lambda value: ("wait", value))
+
+
+@settings(max_examples=400)
+@given(st.lists(updates | chunks | chunks | clocks, max_size=24), st.sampled_from([0, 1, 3, 1000]))
+def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached: int) -> None:
+    policy = starting_policy()
+    keeping = Sorter(policy, SortLimits(cached_decisions=cached))
+    now = NOW
+    for what, value in steps:
+        if what == "wait":
+            assert isinstance(value, int)
+            now += value
+        elif what == "key":
+            assert isinstance(value, bytes)
+            policy.apply_write_key(value)
+        elif what == "workspace":
+            assert isinstance(value, bytes)
+            policy.apply_workspace(value)
+        else:
+            assert isinstance(value, list)
+            kept, fresh = Sorting(), Sorting()
+            keeping.sort(value, now=now, into=kept)
+            for record in value:
+                Sorter(policy).sort([record], now=now, into=fresh)
+            assert kept.counts == fresh.counts
+            assert {group: sorted(lines) for group, lines in kept.lines.items()} == {
+                group: sorted(lines) for group, lines in fresh.lines.items()
+            }
+
+
+def count_decisions(monkeypatch: pytest.MonkeyPatch) -> list[Facts]:
+    asked: list[Facts] = []
+
+    def note(facts: Facts) -> bool:
+        asked.append(facts)
+        return False
+
+    monkeypatch.setattr(rules, "RULES", (Rule("noted", Disposition.REJECTED, "Never.", note), *rules.RULES))
+    return asked
+
+
+def test_one_decision_serves_all_pages_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = count_decisions(monkeypatch)
+    policy = policy_of([key_record()], [workspace_record(allowed=["good.com"])])
+    pages = [
+        {"url": f"https://good.com/p/{number}", "referrer": f"https://x{number}.example/"}
+        for number in range(50)
+    ]
+    sort_all(policy, [Record(envelope(page=page, origin="https://good.com")) for page in pages])
+    assert len(asked) == 1
+
+
+def test_an_update_drops_what_it_touches_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = count_decisions(monkeypatch)
+    keys = [key_record(f"k{number}", workspace=f"w{number % 2}") for number in range(10)]
+    policy = policy_of(keys, [workspace_record("w0"), workspace_record("w1")])
+    sorter = Sorter(policy)
+    chunk = [Record(envelope(f"k{number}")) for number in range(10)]
+
+    def decisions() -> int:
+        before = len(asked)
+        sorter.sort(chunk, now=NOW, into=Sorting())
+        return len(asked) - before
+
+    assert decisions() == 10
+    assert decisions() == 0
+    policy.apply_write_key(key_record("k3", KeyState.REVOKED, workspace="w1", seq=2))
+    assert decisions() == 1
+    policy.apply_workspace(workspace_record("w0", seq=2))
+    assert decisions() == 5
+    policy.apply_write_key(key_record("k3", workspace="w1", seq=1))  # older: no change
+    policy.apply_write_key(None)
+    policy.apply_workspace(workspace_record("unheard-of"))
+    assert decisions() == 0
+
+
+def test_memory_is_bounded_and_what_is_in_use_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = count_decisions(monkeypatch)
+    keys = [key_record(f"k{number}") for number in range(1000)]
+    policy = policy_of(keys, [workspace_record()])
+    sorter = Sorter(policy, SortLimits(cached_decisions=20))
+    for number in range(1000):
+        chunk = [Record(envelope(f"k{number}")), Record(envelope("k0"))]
+        sorter.sort(chunk, now=NOW, into=Sorting())
+        assert len(sorter._decided) <= 40
+    assert len(asked) == 1000  # k0 was never decided twice
+
+
+def test_pages_of_one_key_are_bounded() -> None:
+    policy = policy_of([key_record()], [workspace_record(allowed=["good.com"])])
+    sorter = Sorter(policy)
+    chunk = [Record(envelope(origin=f"https://h{number}.example")) for number in range(3000)]
+    sorter.sort(chunk, now=NOW, into=Sorting())
+    assert len(sorter._decided.known["known"].pages) <= 1024
+    long = [Record(envelope(origin=f"https://{number}{'a' * 2000}.example")) for number in range(9)]
+    before = len(sorter._decided)
+    sorter.sort(long, now=NOW, into=Sorting())
+    assert len(sorter._decided) == before
+
+
+def test_unclaimed_and_dead_letters_belong_to_the_platform() -> None:
+    sorting = sort_all(OPEN, [Record(envelope("nobody")), Record(b"")])
+    assert {(group.workspace, group.source, group.clock) for group in sorting.lines} == {
+        (PLATFORM, UNCLAIMED, Clock.UNCLAIMED),
+        (PLATFORM, DEAD_LETTERS, Clock.MAIN),
+    }
