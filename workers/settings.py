@@ -95,8 +95,13 @@ class Settings(BaseSettings):
     topic_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{0,100}$")] = setting(
         "", "Stands before the name of every topic, so that several fleets can share a cluster"
     )
-    topic_partitions: Count = setting(8, "Partitions of raw-events, for `strongroom topics create`")
-    topic_replication: Count = setting(3, "Replicas of every topic, for `strongroom topics create`")
+    topic_partitions: Count = setting(
+        8, "Partitions of raw-events and the other topics that workers share out"
+    )
+    raw_retention: Seconds = setting(
+        7 * 86400.0, "How long the brokers keep raw-events: what no worker archived by then is lost"
+    )
+    topic_replication: Count = setting(3, "Replicas of every topic")
     group: Name = setting("strongroom-archive", "Consumer group of the archive workers")
     instance_id: Name | None = setting(
         None,

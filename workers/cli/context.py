@@ -12,9 +12,12 @@ from workers.settings import BadSettings, LogFormat, LogLevel, Settings
 from workers.settings_checks import variable
 
 if TYPE_CHECKING:
+    from topics.registry import TopicSpec
+    from workers.roles.startup import Surroundings
     from workers.sealing.keystore import Keystore
     from workers.sealing.root import FileRoot
     from workers.store.port import Store
+    from workers.store.retry import Retry
     from workers.stream.connection import KafkaConnection
     from workers.stream.publish import Publisher
 
@@ -27,17 +30,54 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(main)
 
 
+def patient(seconds: float = 30.0) -> "Retry":
+    """How long a command waits for what may pass: long enough for a hiccup, not for an outage."""
+    from workers.store.retry import Retry
+
+    return Retry(deadline=seconds)
+
+
+@asynccontextmanager
+async def open_surroundings(settings: Settings, retry: "Retry") -> AsyncIterator["Surroundings"]:
+    """What a worker stands on, for its start and for the doctor. Nothing is asked of any of it yet."""
+    from workers.roles.startup import Surroundings
+    from workers.stream.log import Log
+
+    connection = kafka(settings)
+    async with AsyncExitStack() as opened:
+        log = Log(connection)
+        opened.push_async_callback(log.close)
+        buckets = [needed(settings, name) for name in ("s3_bucket", "ledger_bucket", "keystore_bucket")]
+        if settings.keystore_bucket_2 is not None:
+            buckets.append(settings.keystore_bucket_2)
+        stores = {
+            bucket: await opened.enter_async_context(_open_bucket(settings, bucket))
+            for bucket in dict.fromkeys(buckets)
+        }
+        yield Surroundings(
+            connection=connection,
+            log=log,
+            topics=topic_specs(settings),
+            stores=tuple(stores.values()),
+            data=stores[needed(settings, "s3_bucket")],
+            ledger=stores[needed(settings, "ledger_bucket")],
+            root_key=lambda: load_root(settings).fingerprint,
+            group=settings.group,
+            retry=retry,
+        )
+
+
 @asynccontextmanager
 async def open_data(settings: Settings) -> AsyncIterator["Store"]:
     """The bucket of the sealed objects."""
-    async with _open(settings, "s3_bucket") as store:
+    async with _open_bucket(settings, needed(settings, "s3_bucket")) as store:
         yield store
 
 
 @asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator["Store"]:
     """The bucket of the ledger and the policy chains."""
-    async with _open(settings, "ledger_bucket") as store:
+    async with _open_bucket(settings, needed(settings, "ledger_bucket")) as store:
         yield store
 
 
@@ -48,9 +88,13 @@ async def open_keystore(settings: Settings) -> AsyncIterator["Keystore"]:
 
     root = load_root(settings)
     async with AsyncExitStack() as opened:
-        stores = [await opened.enter_async_context(_open(settings, "keystore_bucket"))]
+        stores = [
+            await opened.enter_async_context(_open_bucket(settings, needed(settings, "keystore_bucket")))
+        ]
         if settings.keystore_bucket_2 is not None:
-            stores.append(await opened.enter_async_context(_open(settings, "keystore_bucket_2")))
+            stores.append(
+                await opened.enter_async_context(_open_bucket(settings, settings.keystore_bucket_2))
+            )
         yield Keystore(stores, root, life=settings.key_cache_life)
 
 
@@ -98,6 +142,18 @@ def kafka(settings: Settings) -> "KafkaConnection":
     )
 
 
+def topic_specs(settings: Settings) -> "tuple[TopicSpec, ...]":
+    """The topics as this fleet wants them."""
+    from topics import registry
+
+    return registry.topics(
+        prefix=settings.topic_prefix,
+        partitions=settings.topic_partitions,
+        replication=settings.topic_replication,
+        raw_retention_ms=int(settings.raw_retention * 1000),
+    )
+
+
 def needed(settings: Settings, name: str) -> Any:  # Any: the setting's own type
     """The setting's value; raises BadSettings where it is not set."""
     value = getattr(settings, name)
@@ -108,11 +164,11 @@ def needed(settings: Settings, name: str) -> Any:  # Any: the setting's own type
 
 
 @asynccontextmanager
-async def _open(settings: Settings, bucket: str) -> AsyncIterator["Store"]:
+async def _open_bucket(settings: Settings, bucket: str) -> AsyncIterator["Store"]:
     from workers.store.s3 import open_s3
 
     store = await open_s3(
-        needed(settings, bucket),
+        bucket,
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         allow_http=settings.allow_clear_text,
