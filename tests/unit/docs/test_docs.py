@@ -1,0 +1,90 @@
+"""What the documentation names exists: files, commands with their options, settings."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from workers.__main__ import strongroom
+from workers.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "workers/sample/README.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("deploy/**/*.md"),
+    ]
+)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
+SPAN = re.compile(r"`([^`\n]+)`")
+SETTING = re.compile(r"\bSTRONGROOM_[A-Z0-9_]+\b")
+OF_TESTS = {"STRONGROOM_STACK_DIR"}  # read by the test stack, not by the program
+
+
+def named(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+def commands(text: str) -> Iterator[list[str]]:
+    """The words after `strongroom` in each command that code blocks and spans show."""
+    shown = [line for block in FENCE.findall(text) for line in block.replace("\\\n", " ").splitlines()]
+    shown += SPAN.findall(FENCE.sub("", text))
+    for line in shown:
+        for part in re.split(r"[|;]|&&", line.split(" #")[0]):
+            words = part.strip().removeprefix("$ ").split()
+            if words[:1] == ["strongroom"] and len(words) > 1 and "─" not in part and "," not in words[1]:
+                yield shlex.split(part.strip().removeprefix("$ "))[1:]
+
+
+def complaint(words: list[str]) -> str | None:
+    """What no such command or option is, in words; None if all is there."""
+    command: click.Command = strongroom
+    context = click.Context(command)
+    for number, word in enumerate(words):
+        if isinstance(command, click.Group):
+            found = None if word.startswith("-") else command.get_command(context, word)
+            if found is None:
+                return f"`strongroom {' '.join(words[: number + 1])}` is no command"
+            command, context = found, click.Context(found, parent=context)
+        elif word.startswith("--"):
+            options = {name for option in command.params for name in (*option.opts, *option.secondary_opts)}
+            if word.split("=")[0] not in {*options, "--help"}:
+                return f"`strongroom {' '.join(words)}`: there is no {word}"
+    return None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = [target.split("#")[0] for target in LINK.findall(page.read_text()) if "://" not in target]
+    assert not [target for target in targets if target and not (page.parent / target).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_commands_and_their_options_exist(page: Path) -> None:
+    complaints = [complaint(words) for words in commands(page.read_text())]
+    assert not [each for each in complaints if each]
+
+
+def test_commands_are_found_in_the_pages() -> None:
+    shown = [words for page in PAGES for words in commands(page.read_text())]
+    assert ["worker", "archive"] in shown
+    assert len({words[0] for words in shown}) >= 10
+
+
+def test_a_command_or_option_that_is_not_there_is_seen() -> None:
+    assert complaint(["frobnicate"]) is not None
+    assert complaint(["keys", "forget"]) is not None
+    assert complaint(["verify", "--lenient"]) is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_settings_exist(page: Path) -> None:
+    declared = {f"STRONGROOM_{name.upper()}" for name in Settings.model_fields}
+    named_here = {name for name in SETTING.findall(page.read_text()) if not name.endswith("_")}
+    assert not named_here - declared - OF_TESTS
