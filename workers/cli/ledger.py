@@ -34,7 +34,9 @@ def show(partition: int | None, as_json: bool) -> None:
                 entry.partition,
                 entry.first,
                 entry.next,
-                ", ".join(f"{sum(reasons.values())} {kind}" for kind, reasons in sorted(entry.counts.items())),
+                ", ".join(
+                    f"{sum(reasons.values())} {kind}" for kind, reasons in sorted(entry.counts.items())
+                ),
                 entry.gaps,
                 len(entry.objects),
                 _time(entry.committed_at),

@@ -17,7 +17,9 @@ class _Call(msgspec.Struct):
 
 
 @click.command()
-@click.option("--workspace", required=True, help="Whose records; `_platform` holds dead letters and unclaimed ones.")
+@click.option(
+    "--workspace", required=True, help="Whose records; `_platform` holds dead letters and unclaimed ones."
+)
 @click.option("--source", help="Only this source's.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Only this day's (UTC, the broker's time).")
 @click.option(
@@ -27,7 +29,9 @@ class _Call(msgspec.Struct):
     type=click.Choice([disposition.value for disposition in sorted(STORED)]),
     help="Only what became this; may be given several times.",
 )
-@click.option("--unwrap", is_flag=True, help="Print the events as the SDKs sent them, without their envelopes.")
+@click.option(
+    "--unwrap", is_flag=True, help="Print the events as the SDKs sent them, without their envelopes."
+)
 def read(
     workspace: str, source: str | None, day: object, dispositions: tuple[str, ...], unwrap: bool
 ) -> None:
@@ -52,6 +56,7 @@ async def _read(settings: Settings, selection: Selection, unwrap: bool) -> None:
         async for stored, lines in read_objects(ledger, data, keys, selection, context.patient()):
             # a dead letter has no envelope to take off
             if unwrap and stored.disposition is not Disposition.DEAD_LETTERED:
-                lines = [bytes(decoder.decode(line).event) for line in lines]
-            out.write(b"\n".join((*lines, b"")))
+                out.writelines(bytes(decoder.decode(line).event) + b"\n" for line in lines)
+            else:
+                out.writelines(line + b"\n" for line in lines)
     out.flush()

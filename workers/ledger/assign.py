@@ -1,7 +1,7 @@
-"""Claims a partition: which chain it continues, from which offset, and whether the log is still the same log.
+"""Claims a partition: which chain it continues, where, and whether the log is still the same log.
 
-Kafka's group offset is a hint that may be deleted, reset or wrong; the ledger decides. A log that does not carry
-on where the ledger ends (cut, re-created, swapped) halts its partition: nothing is guessed (ledger.md, Assignment).
+Kafka's group offset is a hint that may be deleted, reset or wrong; the ledger decides. A log that does not
+carry on where the ledger ends (cut, re-created, swapped) halts its partition: nothing is guessed.
 """
 
 import secrets
@@ -10,11 +10,11 @@ from typing import NamedTuple, Protocol
 
 from workers.errors import Fatal
 from workers.ledger import entries
-from workers.ledger.chain import append
+from workers.ledger.chain import append, read
 from workers.ledger.entries import FIRST_INCARNATION, Genesis, Writer
 from workers.ledger.head import Head, Hint, after_genesis, read_head
 from workers.ledger.names import ChainId
-from workers.store.port import NotFound, Store
+from workers.store.port import Store
 from workers.store.retry import Retry
 
 
@@ -52,7 +52,10 @@ async def claim(
     now: int,
     retry: Retry,
 ) -> Head:
-    """The head to go on from; opens the chain where there is none. Raises Halted, or Fatal for a broken chain."""
+    """The head to go on from; opens the chain where there is none.
+
+    Raises Halted, or Fatal for a broken chain.
+    """
     chain = await current_chain(store, log_id, retry)
     head = await read_head(store, chain, hint, retry)
     start, end = await log.bounds()
@@ -64,21 +67,12 @@ async def claim(
 
 async def current_chain(store: Store, log_id: LogId, retry: Retry) -> ChainId:
     """The newest incarnation: a new one is opened only by acknowledging a loss, so there are few."""
-    incarnation = FIRST_INCARNATION
-
-    async def exists(chain: ChainId) -> bool:
-        try:
-            await store.stat(chain.genesis)
-        except NotFound:
-            return False
-        return True
-
-    def of(number: int) -> ChainId:
-        return ChainId(log_id.topic, log_id.topic_id, number, log_id.partition)
-
-    while await retry.call(lambda: exists(of(incarnation + 1))):
-        incarnation += 1
-    return of(incarnation)
+    newest = ChainId(log_id.topic, log_id.topic_id, FIRST_INCARNATION, log_id.partition)
+    while True:
+        following = newest._replace(incarnation=newest.incarnation + 1)
+        if await read(store, following.genesis, retry) is None:
+            return newest
+        newest = following
 
 
 async def _open(store: Store, chain: ChainId, start: int, writer: Writer, now: int, retry: Retry) -> Head:
@@ -112,7 +106,7 @@ async def check_log(head: Head, start: int, end: int, log: PartitionLog) -> None
         raise Halted(
             "head_above_log_end",
             f"{where}: the log ends at {end}, below the ledger's {head.next}",
-            remedy="The log was cut (an unclean leader election, a restored broker). Compare with its replicas",
+            remedy="The log was cut (an unclean leader election, a restored broker). Compare its replicas",
         )
     anchor = head.anchor
     if anchor is None or anchor.offset < start:

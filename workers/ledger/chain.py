@@ -25,9 +25,9 @@ async def append(
 ) -> Appended:
     """Writes `body` at `key` if the name is free, and says who holds it.
 
-    409, 5xx, time-outs and lost connections send the same bytes again, as `retry` allows; 401 and 403 are holds.
-    `ours(winner)` tells our own earlier write from somebody else's. Raises Fatal where the name is taken but its
-    object stays unreadable as 404: somebody deletes entries, and writing again could replace a committed one.
+    409, 5xx, time-outs and lost connections send the same bytes again, as `retry` allows; 401 and 403 are
+    holds. `ours(winner)` tells our own earlier write from somebody else's. Raises Fatal where the name is
+    taken and nothing is found: somebody deletes entries, and writing again could replace a committed one.
     """
     missing = 0
 
@@ -46,8 +46,8 @@ async def append(
             if missing >= READS_BEFORE_HALT:
                 raise Fatal(
                     f"{store.name}/{key} was refused as existing and then not found, {missing} times",
-                    remedy="Something deletes ledger entries: stop it (a lifecycle rule, a person, a clean-up "
-                    "job), restore the entry from its versions, then start again",
+                    remedy="Something deletes ledger entries: stop it (a lifecycle rule, a clean-up job, a person), "
+                    "restore the entry from its versions, then start again",
                 ) from None
             raise Unavailable(f"{store.name}/{key}: 412, then 404") from None
         return Appended(ours(winner), winner)

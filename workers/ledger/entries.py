@@ -1,6 +1,5 @@
 """What an intake chain holds: its genesis and its entries, as canonical JSON (ledger.md, An intake entry)."""
 
-from collections.abc import Mapping
 from hashlib import sha256
 from typing import TypeVar
 
@@ -20,7 +19,7 @@ class Writer(msgspec.Struct, frozen=True):
 
 
 class Anchor(msgspec.Struct, frozen=True):
-    """The last record that the chain holds: fetched again at assignment, it proves that this is the same log."""
+    """The chain's last record: fetched again at assignment, it proves that this is the same log."""
 
     offset: int
     sha256: str  # hex, of the record's value
@@ -85,9 +84,6 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 Document = TypeVar("Document", Genesis, Entry)
 
 _encoder = msgspec.json.Encoder(order="sorted")
-_decoders: Mapping[type, msgspec.json.Decoder[object]] = {
-    kind: msgspec.json.Decoder(kind) for kind in (Genesis, Entry)
-}
 
 
 def encode(document: Genesis | Entry) -> bytes:
@@ -97,10 +93,9 @@ def encode(document: Genesis | Entry) -> bytes:
 def decode(kind: type[Document], body: bytes, where: str) -> Document:
     """Raises Fatal, naming `where`, for anything that is not a `kind` of this format."""
     try:
-        document = _decoders[kind].decode(body)
+        document = msgspec.json.decode(body, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise broken(where, f"it is no {kind.__name__.lower()}: {error}") from None
-    assert isinstance(document, kind)
     if document.format != FORMAT:
         raise broken(where, f"its format is {document.format}, this program reads {FORMAT}")
     return document
@@ -117,6 +112,6 @@ def belongs(document: Genesis | Entry, chain: ChainId) -> bool:
 def broken(where: str, why: str) -> Fatal:
     return Fatal(
         f"the ledger is broken at {where}: {why}",
-        remedy="Run `strongroom verify` to see all of it; restore the object from its versions or from the second "
-        "bucket. Nothing of this partition is archived meanwhile",
+        remedy="Run `strongroom verify` to see all of it, and restore the object from a version or replica. "
+        "Nothing of this partition is archived meanwhile",
     )

@@ -1,7 +1,7 @@
 """fleet.json: which root key, Kafka cluster and group this ledger belongs to, fixed by the first worker.
 
-A worker with another root key would seal what nobody can open; one on another cluster would continue the chains of
-a different log. Both refuse to start.
+A worker with another root key would seal what nobody can open; one on another cluster would continue the
+chains of a different log. Both refuse to start.
 """
 
 import msgspec

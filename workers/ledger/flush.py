@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from workers.errors import StrongroomError
 from workers.intake.batch import Batch
@@ -26,6 +26,13 @@ from workers.store.retry import Retry
 
 class Fenced(StrongroomError):
     """Another writer holds the place of our entry: drop the batch and read the head again."""
+
+
+class Commit(NamedTuple):
+    """What a flush wrote, and the head behind it."""
+
+    entry: Entry
+    head: Head
 
 
 class UnitSealer(Protocol):
@@ -53,14 +60,14 @@ class Flusher:
     uploads: asyncio.Semaphore
     now: Callable[[], int]  # ms since the epoch
 
-    async def flush(self, chain: ChainId, batch: Batch, previous: Awaitable[Head]) -> Head:
+    async def flush(self, chain: ChainId, batch: Batch, previous: Callable[[], Awaitable[Head]]) -> Commit:
         """Uploads at once; commits once `previous`, the flush before it, has committed.
 
         Raises Fenced if another writer was first, or whatever `previous` raised. Cancelling is always safe.
         """
         attempt = secrets.token_hex(8)
         objects = await self._upload_all(chain, batch, attempt)
-        return await self._commit(await previous, batch, attempt, objects)
+        return await self._commit(await previous(), batch, attempt, objects)
 
     async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> tuple[StoredObject, ...]:
         try:
@@ -109,14 +116,14 @@ class Flusher:
         try:
             await self.data.put(key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata)
         except PreconditionFailed:
-            # the name is ours alone (attempt), so this is our own write whose response was lost; x-amz-i proves it
+            # the name is ours alone (attempt): our own write, whose response was lost; x-amz-i proves it
             stored = await self.data.get(key, start=0, length=1)
             if stored.metadata.get("x-amz-i") != sealed.metadata["x-amz-i"]:
                 raise Fenced(f"{self.data.name}/{key} holds somebody else's object") from None
 
     async def _commit(
         self, head: Head, batch: Batch, attempt: str, objects: tuple[StoredObject, ...]
-    ) -> Head:
+    ) -> Commit:
         if head.next != batch.first:
             raise Fenced(f"the ledger ends at {head.next}, the batch begins at {batch.first}")
         chain = head.chain
@@ -145,7 +152,7 @@ class Flusher:
         stored = await append(self.ledger, key, body, ours=ours, retry=self.retry)
         if not stored.won:
             raise Fenced(f"{self.ledger.name}/{key} was committed by another worker")
-        return after_entry(chain, batch.first, stored.body)[1]
+        return Commit(*after_entry(chain, batch.first, stored.body))
 
 
 def anchor_of(batch: Batch) -> Anchor | None:

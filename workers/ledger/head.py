@@ -1,7 +1,7 @@
 """Finds the head of an intake chain: the newest entry, after which the next one is written.
 
 A hint (left with Kafka's committed offset) may name an entry near the head. It is believed only if that entry
-exists with that digest; otherwise the chain is searched. Either way the last steps follow `next`, entry by entry.
+exists with that digest; otherwise the chain is searched. Either way the last steps follow `next` by entries.
 """
 
 from typing import NamedTuple
@@ -70,7 +70,7 @@ def follows(head: Head, entry: Entry) -> None:
 async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retry) -> Head | None:
     """The head, or None where the chain has no genesis. Raises Fatal for a broken chain.
 
-    Requests: genesis, the hint's entry, one a newer entry, one that is not found; a search adds O(log entries).
+    Requests: genesis, the hint's entry, each newer one, one not found; a search adds O(log entries).
     """
     genesis = await read(store, chain.genesis, retry)
     if genesis is None:

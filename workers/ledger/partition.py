@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
+from functools import partial
 
 from workers.intake.batch import Batch
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Commit, Flusher
 from workers.ledger.head import Head
 
 
@@ -15,8 +16,8 @@ class Partition:
         self.head = head
         self.batch = Batch(head.next)
         self._flusher = flusher
-        self._flights: deque[asyncio.Task[Head]] = deque()
-        self._in_flight: dict[asyncio.Task[Head], Batch] = {}
+        self._flights: deque[asyncio.Task[Commit]] = deque()
+        self._in_flight: dict[asyncio.Task[Commit], Batch] = {}
 
     @property
     def number(self) -> int:
@@ -43,12 +44,11 @@ class Partition:
     def flying(self) -> bool:
         return bool(self._flights)
 
-    def flush(self) -> asyncio.Task[Head]:
-        """Closes the batch and begins its flush. The task's result is the new head; see Flusher.flush for errors."""
+    def flush(self) -> asyncio.Task[Commit]:
+        """Closes the batch and begins its flush. See Flusher.flush for what the task raises."""
         batch, self.batch = self.batch, Batch(self.batch.next)
-        previous = self._flights[-1] if self._flights else _done(self.head)
-        # shielded: cancelling this flush must not cancel the one that it waits for
-        flight = asyncio.create_task(self._flusher.flush(self.head.chain, batch, asyncio.shield(previous)))
+        previous = partial(self._head_after, self._flights[-1] if self._flights else None)
+        flight = asyncio.create_task(self._flusher.flush(self.head.chain, batch, previous))
         self._flights.append(flight)
         self._in_flight[flight] = batch
         flight.add_done_callback(self._landed)
@@ -59,23 +59,26 @@ class Partition:
         while self._flights:
             await asyncio.wait(list(self._flights))
 
-    async def drop(self) -> None:
-        """Gives everything unflushed up. What was sent may still be committed: the next owner reads the head."""
+    async def drop(self) -> int:
+        """Gives everything unflushed up; returns how many records that was.
+
+        What was sent may still be committed: the next owner reads the head.
+        """
+        dropped = self.buffered_records
         flights = list(self._flights)
         for flight in flights:
             flight.cancel()
         if flights:
             await asyncio.wait(flights)
         self.batch = Batch(self.head.next)
+        return dropped
 
-    def _landed(self, flight: asyncio.Task[Head]) -> None:
+    def _landed(self, flight: asyncio.Task[Commit]) -> None:
         self._flights.remove(flight)
         del self._in_flight[flight]
         if not flight.cancelled() and flight.exception() is None:
-            self.head = flight.result()
+            self.head = flight.result().head
 
-
-def _done(head: Head) -> asyncio.Future[Head]:
-    future = asyncio.get_running_loop().create_future()
-    future.set_result(head)
-    return future
+    async def _head_after(self, flight: asyncio.Task[Commit] | None) -> Head:
+        """Shielded: cancelling the flush that waits must not cancel the one it waits for."""
+        return self.head if flight is None else (await asyncio.shield(flight)).head

@@ -52,7 +52,7 @@ class Report:
 class Verifier:
     """One pass over a ledger bucket and its data bucket.
 
-    `progress(entries, objects)` is called after each entry. `readers` objects are read side by side; memory is those
+    `progress(report)` is called after each entry. `readers` objects are read side by side; memory is those
     and the names of all listed objects.
     """
 
@@ -187,7 +187,7 @@ class Verifier:
             self.report.found("object_digest", stored.key, "its bytes are not those that were archived")
 
     async def _check_versions(self) -> None:
-        """Nothing under ledger/ is ever written twice or deleted: a second version means that somebody did."""
+        """Nothing under ledger/ is written twice or deleted: a second version means that somebody did."""
         seen: Counter[str] = Counter()
         async for version in self._ledger.versions(ROOT):
             seen[version.key] += 1

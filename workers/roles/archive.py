@@ -1,4 +1,4 @@
-"""The archive role: raw events in, sealed objects and ledger entries out. Joins the parts and watches them."""
+"""The archive role: raw events in, sealed objects and ledger entries out. Joins the parts."""
 
 import asyncio
 import signal

@@ -11,9 +11,11 @@ from typing import Protocol
 import structlog
 
 from workers.errors import Fatal, StrongroomError
+from workers.intake.dispositions import Disposition
 from workers.intake.sort import Sorter
 from workers.ledger.assign import Halted
-from workers.ledger.flush import Fenced, Flusher
+from workers.ledger.entries import Entry
+from workers.ledger.flush import Commit, Fenced, Flusher
 from workers.ledger.head import Head
 from workers.ledger.partition import Partition
 from workers.observe import metrics
@@ -36,7 +38,9 @@ class Limits:
 
 
 class Stream(Protocol):
-    async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> None: ...
+    async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
+        """False if they could not be left now."""
+
     async def pause(self, partitions: frozenset[int]) -> None: ...
     async def reclaim(self, partitions: frozenset[int]) -> None:
         """Claims them anew and seeks."""
@@ -95,7 +99,8 @@ class Owner:
         for number in partitions:
             self.halted.pop(number, None)
         self._changed.set()
-        await asyncio.gather(*(partition.drop() for partition in gone))
+        dropped = await asyncio.gather(*(partition.drop() for partition in gone))
+        metrics.RECORDS_DROPPED.inc(sum(dropped))
         self._measure()
 
     async def take(self, chunk: Chunk) -> None:
@@ -125,7 +130,7 @@ class Owner:
             self._flush_largest()
 
     async def drain(self) -> None:
-        """The last flush: what is committed within shutdown_timeout stays, the next owner fetches the rest."""
+        """The last flush: what is not committed within shutdown_timeout, the next owner fetches again."""
         for partition in self._owned.values():
             if not partition.batch.empty:
                 self._flush(partition)
@@ -157,11 +162,7 @@ class Owner:
         }
         if not hints or self.stream is None:
             return
-        try:
-            await self.stream.commit_hint(hints)
-        except StrongroomError as error:
-            log.info("hint_not_left", cause=error.message)  # the next one will say more
-        else:
+        if await self.stream.commit_hint(hints):
             self._hinted.update({number: following for number, (following, _) in hints.items()})
 
     @property
@@ -211,7 +212,7 @@ class Owner:
         if not largest.batch.empty:
             self._flush(largest)
 
-    def _landed(self, partition: Partition, began: int, flight: asyncio.Task[Head]) -> None:
+    def _landed(self, partition: Partition, began: int, flight: asyncio.Task[Commit]) -> None:
         self._changed.set()
         if flight.cancelled():
             return
@@ -219,7 +220,7 @@ class Owner:
         if error is None:
             self.progressed = self._now()
             metrics.FLUSH_SECONDS.observe((self.progressed - began) / 1000)
-            metrics.COMMITS.inc()
+            _count(flight.result().entry)
         elif self._owned.get(partition.number) is partition:
             self._failed(partition, error)
 
@@ -271,3 +272,14 @@ class Owner:
         metrics.OLDEST_SECONDS.set(max(0, self._now() - min(oldest)) / 1000 if oldest else 0)
         metrics.PARTITIONS.labels(state="owned").set(len(self._owned))
         metrics.PARTITIONS.labels(state="halted").set(len(self.halted))
+
+
+def _count(entry: Entry) -> None:
+    metrics.COMMITS.inc()
+    metrics.OBJECTS.inc(len(entry.objects))
+    metrics.PLAIN_BYTES.inc(sum(stored.plain_bytes for stored in entry.objects))
+    metrics.STORED_BYTES.inc(sum(stored.stored_bytes for stored in entry.objects))
+    metrics.RECORDS.labels(disposition=Disposition.GAP, reason="gap").inc(entry.gaps)
+    for disposition, reasons in entry.counts.items():
+        for reason, count in reasons.items():
+            metrics.RECORDS.labels(disposition=disposition, reason=reason).inc(count)

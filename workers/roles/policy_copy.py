@@ -15,17 +15,16 @@ class PolicyCopy:
         self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float
     ) -> None:
         self._stale_after = stale_after  # seconds
+
+        def key(key: bytes | None, value: bytes | None) -> None:
+            policy.apply_write_key(value)
+
+        def workspace(key: bytes | None, value: bytes | None) -> None:
+            policy.apply_workspace(value)
+
         self.readers = {
-            "write_keys": CompactedReader(
-                connection,
-                topic_prefix + write_keys.NAME,
-                lambda key, value: policy.apply_write_key(value),
-            ),
-            "workspaces": CompactedReader(
-                connection,
-                topic_prefix + workspaces.NAME,
-                lambda key, value: policy.apply_workspace(value),
-            ),
+            topic: CompactedReader(connection, topic_prefix + topic, apply)
+            for topic, apply in ((write_keys.NAME, key), (workspaces.NAME, workspace))
         }
 
     async def start(self) -> None:

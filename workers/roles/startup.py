@@ -32,6 +32,7 @@ class Surroundings:
     log: Log
     topics: Sequence[TopicSpec]
     stores: Sequence[Store]  # each bucket once
+    data: Store
     ledger: Store
     root_key: Callable[[], str]  # loads it, returns its fingerprint
     group: str

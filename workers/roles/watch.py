@@ -1,4 +1,4 @@
-"""Watches the archive while it runs: flushes what is due, measures, and ends a worker that makes no progress."""
+"""Watches the archive: has flushed what is due, measures, and ends a worker that makes no progress."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ class Watch:
         self._now = now
 
     async def run(self) -> None:
-        """Until cancelled. Raises Fatal if records wait and nothing moves (style: exit, never wait in silence)."""
+        """Until cancelled. Raises Fatal if records wait and nothing moves."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + TICK
@@ -53,8 +53,8 @@ class Watch:
             if not verdict.well:
                 raise Fatal(
                     f"no progress: {verdict.reason}",
-                    remedy="The worker exits so that its partitions go to one that can; its last log lines say "
-                    "what it was doing",
+                    remedy="The worker exits so that another takes its partitions; its last log lines say what "
+                    "it was doing",
                 )
 
     def livez(self) -> Verdict:

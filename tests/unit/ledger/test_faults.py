@@ -1,18 +1,20 @@
 """Whatever the store does to an honest writer, the ledger says the truth and says it once."""
 
 import asyncio
+from collections.abc import Awaitable
 
 import pytest
+from msgspec.structs import replace
 
 from tests.unit.ledger.world import MemoryLog, batch_of, begin, committed, done, flusher, log_id, retry
 from workers.errors import Fatal, Retryable
-from workers.ledger.chain import append
-from workers.ledger.flush import Fenced
+from workers.ledger.chain import Appended, append
 from workers.ledger.fleet import Fleet, enroll
+from workers.ledger.flush import Fenced
 from workers.ledger.head import read_head
 from workers.ledger.names import ChainId
 from workers.ledger.verify import Verifier
-from workers.store.faults import Fault
+from workers.store.faults import Fault, Faults
 from workers.store.memory import MemoryStore
 
 CHAIN = ChainId(log_id().topic, log_id().topic_id, 1, 0)
@@ -38,7 +40,7 @@ async def test_a_flush_survives_what_may_pass(fault: Fault, what: str) -> None:
     head = await begin(store, log)
     log.produce([b"{}"] * 3)
     store.faults.add(fault, operation="put", key=what, times=2, lands_after=2)
-    after = await flusher(store).flush(head.chain, batch_of(log, 0, 3), done(head))
+    _, after = await flusher(store).flush(head.chain, batch_of(log, 0, 3), done(head))
     store.land_late_writes()
     assert len(store.faults.injected) == 2 or fault in {Fault.LOST_RESPONSE, Fault.OWN_WRITE_REFUSED}
     assert store.faults.injected
@@ -49,14 +51,12 @@ async def test_a_flush_survives_what_may_pass(fault: Fault, what: str) -> None:
 
 @pytest.mark.parametrize("seed", range(30))
 async def test_a_storm_changes_how_long_it_takes_and_nothing_else(seed: int) -> None:
-    from workers.store.faults import Faults
-
     store, log = MemoryStore(faults=Faults(seed)), MemoryLog()
     head = await begin(store, log)
     log.produce([b'{"n":%d}' % offset for offset in range(40)])
     store.faults.storm(0.5)
     for first in range(0, 40, 10):
-        head = await flusher(store, tries=retry(500)).flush(
+        _, head = await flusher(store, tries=retry(500)).flush(
             CHAIN, batch_of(log, first, first + 10), done(head)
         )
     store.faults.clear()
@@ -71,8 +71,9 @@ async def test_a_writer_that_slept_through_its_write_finds_out_that_it_was_fence
     log.produce([b"{}"] * 6)
     store.faults.add(Fault.HELD, operation="put", key=CHAIN.entry(0))
     sleeper = asyncio.create_task(flusher(store).flush(CHAIN, batch_of(log, 0, 4), done(head)))
-    while not store.faults.injected:
-        await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        while not store.faults.injected:  # noqa: ASYNC110  # the store has no event for it
+            await asyncio.sleep(0)
     await flusher(store).flush(CHAIN, batch_of(log, 0, 6), done(head))
     store.faults.release()
     with pytest.raises(Fenced):
@@ -111,12 +112,11 @@ async def test_a_name_that_comes_into_sight_late_is_read_as_the_winners() -> Non
 async def test_losing_a_race_returns_the_winners_bytes() -> None:
     store = MemoryStore()
     bodies = [b"%d" % number for number in range(20)]
-    results = await asyncio.gather(
-        *(
-            append(store, "k", body, ours=lambda winner, body=body: winner == body, retry=retry())
-            for body in bodies
-        )  # type: ignore[misc] # bound early
-    )
+
+    def write(body: bytes) -> Awaitable[Appended]:
+        return append(store, "k", body, ours=lambda winner: winner == body, retry=retry())
+
+    results = await asyncio.gather(*map(write, bodies))
     assert sum(result.won for result in results) == 1
     assert {result.body for result in results} == {(await store.get("k")).body}
 
@@ -131,11 +131,11 @@ async def test_losing_a_race_returns_the_winners_bytes() -> None:
 )
 async def test_a_worker_of_another_fleet_is_refused(changed: dict[str, str], named: str) -> None:
     store = MemoryStore()
-    ours = {"root_key": "r", "cluster_id": "c", "group": "g"}
-    await enroll(store, Fleet(**ours), retry())
-    await enroll(store, Fleet(**ours), retry())
+    ours = Fleet(root_key="r", cluster_id="c", group="g")
+    await enroll(store, ours, retry())
+    await enroll(store, ours, retry())
     with pytest.raises(Fatal, match=named):
-        await enroll(store, Fleet(**{**ours, **changed}), retry())
+        await enroll(store, replace(ours, **changed), retry())
 
 
 async def test_search_costs_few_requests_however_long_the_chain() -> None:

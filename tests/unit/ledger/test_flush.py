@@ -3,7 +3,6 @@
 import asyncio
 
 import pytest
-from workers.store.memory import MemoryStore
 
 from tests.unit.ledger.world import GROUP, MemoryLog, batch_of, begin, committed, done, flusher, retry
 from workers.intake.batch import Batch
@@ -13,6 +12,7 @@ from workers.ledger.flush import Fenced
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
 from workers.ledger.verify import Verifier
+from workers.store.memory import MemoryStore
 
 
 async def entry_at(store: MemoryStore, head: Head, first: int) -> Entry:
@@ -25,7 +25,7 @@ async def test_an_entry_says_what_became_of_each_offset() -> None:
     head = await begin(store, log)
     log.produce([b"{}", b"{}"])
     log.end += 3  # markers
-    after = await flusher(store).flush(head.chain, batch_of(log, 0, 5), done(head))
+    _, after = await flusher(store).flush(head.chain, batch_of(log, 0, 5), done(head))
     entry = await entry_at(store, head, 0)
     assert (entry.first, entry.next, entry.gaps, entry.counts) == (0, 5, 3, {"accepted": {"accepted": 2}})
     assert entry.previous == head.digest
@@ -38,7 +38,7 @@ async def test_a_range_without_records_keeps_the_anchor() -> None:
     store, log = MemoryStore(), MemoryLog()
     heads = await committed(store, log, [2])
     log.end += 4
-    after = await flusher(store).flush(heads[0].chain, batch_of(log, 2, 6), done(heads[-1]))
+    _, after = await flusher(store).flush(heads[0].chain, batch_of(log, 2, 6), done(heads[-1]))
     assert (await entry_at(store, after, 2)).objects == ()
     assert after.anchor == heads[-1].anchor
 

@@ -1,13 +1,13 @@
 """The head of a chain is found by hint or by search, and a broken chain is never continued."""
 
 import pytest
-from workers.store.memory import MemoryStore
 
 from tests.unit.ledger.world import WRITER, MemoryLog, begin, committed, log_id, retry
 from workers.errors import Fatal
 from workers.ledger.assign import Halted, claim
 from workers.ledger.head import Hint, read_head
 from workers.ledger.names import ChainId
+from workers.store.memory import MemoryStore
 
 
 async def test_a_new_chain_begins_at_the_logs_start() -> None:

@@ -3,13 +3,14 @@
 from collections.abc import Awaitable, Callable
 
 import pytest
-from workers.store.memory import MemoryStore
+from msgspec.structs import replace
 
 from tests.unit.ledger.world import MemoryLog, committed, retry
 from workers.ledger import entries
 from workers.ledger.entries import Entry
 from workers.ledger.head import Head
 from workers.ledger.verify import Report, Verifier
+from workers.store.memory import MemoryStore
 
 
 async def verify(store: MemoryStore) -> Report:
@@ -78,27 +79,25 @@ async def entry_of_another_place(store: MemoryStore, heads: list[Head]) -> None:
 
 
 async def forged_digest(store: MemoryStore, heads: list[Head]) -> None:
-    await rewrite(store, _entry(heads, 2), lambda e: replaced(e, previous="0" * 64))
+    await rewrite(store, _entry(heads, 2), lambda e: replace(e, previous="0" * 64))
 
 
 async def changed_entry_in_the_middle(store: MemoryStore, heads: list[Head]) -> None:
-    await rewrite(store, _entry(heads, 1), lambda e: replaced(e, committed_at=e.committed_at + 1))
+    await rewrite(store, _entry(heads, 1), lambda e: replace(e, committed_at=e.committed_at + 1))
 
 
 async def overlapping_entry(store: MemoryStore, heads: list[Head]) -> None:
     entry = entries.decode(Entry, (await store.get(_entry(heads, 2))).body, "")
-    shifted = replaced(entry, first=entry.first - 1, gaps=1)
+    shifted = replace(entry, first=entry.first - 1, gaps=1)
     await store.put(heads[0].chain.entry(shifted.first), entries.encode(shifted))
 
 
 async def count_off_by_one(store: MemoryStore, heads: list[Head]) -> None:
-    await rewrite(store, _entry(heads, 2), lambda e: replaced(e, counts={"accepted": {"accepted": 1}}))
+    await rewrite(store, _entry(heads, 2), lambda e: replace(e, counts={"accepted": {"accepted": 1}}))
 
 
 async def count_moved_to_gaps(store: MemoryStore, heads: list[Head]) -> None:
-    await rewrite(
-        store, _entry(heads, 2), lambda e: replaced(e, counts={"accepted": {"accepted": 1}}, gaps=1)
-    )
+    await rewrite(store, _entry(heads, 2), lambda e: replace(e, counts={"accepted": {"accepted": 1}}, gaps=1))
 
 
 async def object_removed(store: MemoryStore, heads: list[Head]) -> None:
@@ -125,14 +124,14 @@ async def objects_swapped(store: MemoryStore, heads: list[Head]) -> None:
 
 async def object_under_another_workspace(store: MemoryStore, heads: list[Head]) -> None:
     def move(entry: Entry) -> Entry:
-        return replaced(entry, objects=tuple(replaced(o, workspace="other") for o in entry.objects))
+        return replace(entry, objects=tuple(replace(o, workspace="other") for o in entry.objects))
 
     await rewrite(store, _entry(heads, 2), move)
 
 
 async def object_listed_by_two_entries(store: MemoryStore, heads: list[Head]) -> None:
     first = entries.decode(Entry, (await store.get(_entry(heads, 0))).body, "")
-    await rewrite(store, _entry(heads, 2), lambda e: replaced(e, objects=first.objects))
+    await rewrite(store, _entry(heads, 2), lambda e: replace(e, objects=first.objects))
 
 
 async def strange_key(store: MemoryStore, heads: list[Head]) -> None:
@@ -141,12 +140,6 @@ async def strange_key(store: MemoryStore, heads: list[Head]) -> None:
 
 async def entry_under_a_crooked_name(store: MemoryStore, heads: list[Head]) -> None:
     await store.put(f"{heads[0].chain.prefix}4.json", (await store.get(_entry(heads, 2))).body)
-
-
-def replaced(value: object, **changes: object):  # type: ignore[no-untyped-def] # forges values of any kind
-    from msgspec.structs import replace
-
-    return replace(value, **changes)  # type: ignore[type-var] # the forger's business
 
 
 FAULTS: list[tuple[Callable[[MemoryStore, list[Head]], Awaitable[None]], set[str]]] = [

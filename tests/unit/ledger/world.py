@@ -1,13 +1,10 @@
-"""A small ledger to test against: one partition's log in memory, a store with faults, keys that seal by marking."""
+"""A small ledger to test against: a log in memory, a store with faults, keys that seal by marking."""
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-
-from workers.store.memory import MemoryStore
-from workers.store.retry import Retry
 
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Clock, Disposition, Group
@@ -18,6 +15,8 @@ from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
 from workers.sealing.format import Sealed
 from workers.sealing.keys import Unit
+from workers.store.memory import MemoryStore
+from workers.store.retry import Retry
 
 TOPIC_ID = "5L6g3nShTeMCtKXX86swAA"
 WRITER = Writer("worker-0", "test")
@@ -115,9 +114,15 @@ async def committed(store: MemoryStore, log: MemoryLog, sizes: list[int]) -> lis
         first = heads[-1].next
         log.produce([b'{"n":%d}' % offset for offset in range(log.end, max(log.end, first + size))])
         head = heads[-1]
-        heads.append(await flusher(store).flush(head.chain, batch_of(log, first, first + size), done(head)))
+        batch = batch_of(log, first, first + size)
+        heads.append((await flusher(store).flush(head.chain, batch, done(head))).head)
     return heads
 
 
-async def done(head: Head) -> Head:
-    return head
+def done(head: Head) -> Callable[[], Awaitable[Head]]:
+    """What a flush waits for when nothing is under way."""
+
+    async def known() -> Head:
+        return head
+
+    return known
