@@ -30,7 +30,7 @@ def create() -> None:
 @topics.command()
 @output.json_option
 def check(as_json: bool) -> int:
-    """Say in which properties the cluster's topics differ from what they must be. Exit code 1 if any does."""
+    """Say in which properties the topics differ from what they must be. Exit code 1 if one does."""
     settings = Settings.load()
     specs = _specs(settings)
     mismatches = context.run(check_topics(context.kafka(settings), specs))
@@ -38,7 +38,7 @@ def check(as_json: bool) -> int:
         output.table(["topic", "property", "wanted", "found"], mismatches, as_json=as_json)
     if mismatches:
         output.say(
-            "`strongroom topics create` creates what is missing; change other properties with Kafka's own tools"
+            "`strongroom topics create` creates what is missing; change the others with Kafka's own tools"
         )
         return FINDING
     output.say(f"{len(specs)} topics are as declared")

@@ -76,7 +76,7 @@ async def create_topics(connection: KafkaConnection, specs: Sequence[Spec]) -> l
         elif kind is not errors.TopicAlreadyExistsError:  # somebody was faster
             raise Fatal(
                 f"topic {name} could not be created: {message[0] if message else kind.__name__}",
-                remedy="Check STRONGROOM_TOPIC_REPLICATION against the brokers there are, and the right to create",
+                remedy="Check STRONGROOM_TOPIC_REPLICATION against the brokers there are, and your rights",
             )
     return created
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships no types
+    KafkaConnectionError,
+    KafkaError,
+)
 
 from workers.errors import Fatal, Retryable
 
@@ -84,14 +87,16 @@ async def open_client(connection: KafkaConnection) -> Any:
 
 async def reason(connection: KafkaConnection, error: BaseException) -> Retryable:
     """Why `error` happened, in words: aiokafka says "unable to bootstrap" to everything."""
+    # the error's own words help where it is not the one that stands for all
+    words = "" if isinstance(error, KafkaConnectionError | TimeoutError) else f" ({error})"
     for server in connection.servers:
         if await _accepts_tcp(server):
             return Retryable(
-                f"Kafka at {server} listens but gives no answer over {connection.protocol} ({error})",
+                f"Kafka at {server} listens but gives no answer over {connection.protocol}{words}",
                 remedy="Unless it is just starting, check the security settings: TLS, mechanism, password",
             )
     return Retryable(
-        f"Kafka at {connection.bootstrap} can't be reached ({error})",
+        f"Kafka at {connection.bootstrap} can't be reached{words}",
         remedy="Check STRONGROOM_KAFKA_BOOTSTRAP, and that the broker is up and its port open",
     )
 

@@ -75,7 +75,7 @@ class Log:
         return (await self.extent(topic, frozenset(partitions))).bounds
 
     async def extent(self, topic: str, partitions: frozenset[int] | None = None) -> Extent:
-        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal for a missing topic."""
+        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal if one is missing."""
 
         async def ask(client: Any) -> Extent:
             facts = _checked(topic, await _metadata(client, [topic]))
@@ -84,9 +84,10 @@ class Log:
                 raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
             if partitions is not None:
                 leaders = {partition: leaders[partition] for partition in partitions}
-            starts, ends = await asyncio.gather(
-                _offsets(client, topic, leaders, EARLIEST), _offsets(client, topic, leaders, LATEST)
-            )
+            starts = await _offsets(client, topic, leaders, EARLIEST)
+            ends = await _offsets(client, topic, leaders, LATEST)
+            for leader, led in _by_leader(leaders).items():
+                ends |= await _watermarks(client, topic, leader, {p: ends[p] for p in led})
             return Extent(
                 facts.topic_id, {partition: (starts[partition], ends[partition]) for partition in starts}
             )
@@ -171,16 +172,36 @@ def _leaders(topic: str, facts: TopicMetadata) -> dict[int, int]:
 
 
 async def _offsets(client: Any, topic: str, leaders: dict[int, int], timestamp: int) -> dict[int, int]:
-    by_leader: dict[int, list[tuple[int, int]]] = {}
-    for partition, leader in leaders.items():
-        by_leader.setdefault(leader, []).append((partition, timestamp))
     found = {}
-    for leader, asked in by_leader.items():
+    for leader, led in _by_leader(leaders).items():
+        asked = [(partition, timestamp) for partition in led]
         response = await client.send(leader, OffsetRequest(CONSUMER, READ_UNCOMMITTED, [(topic, asked)]))
         for partition, code, _, offset in response.topics[0][1]:
             _check(code)
             found[partition] = offset
     return found
+
+
+async def _watermarks(client: Any, topic: str, leader: int, ends: dict[int, int]) -> dict[int, int]:
+    """The high watermarks that a fetch from `ends` tells.
+
+    On Kafka they are those of ListOffsets or newer. The embedded broker's ListOffsets forgets all but the first
+    record of the newest batch, which would make every log look cut.
+    """
+    asked = [(partition, end, 1) for partition, end in ends.items()]
+    response = await client.send(leader, FetchRequest(1, 1, 1, READ_UNCOMMITTED, [(topic, asked)]))
+    found = {}
+    for partition, code, watermark, *_ in response.topics[0][1] if response.topics else ():
+        _check(code)
+        found[partition] = max(watermark, ends[partition])
+    return found
+
+
+def _by_leader(leaders: dict[int, int]) -> dict[int, list[int]]:
+    led: dict[int, list[int]] = {}
+    for partition, leader in leaders.items():
+        led.setdefault(leader, []).append(partition)
+    return led
 
 
 def _check(code: int) -> None:
