@@ -46,7 +46,7 @@ async def append(
             if missing >= READS_BEFORE_HALT:
                 raise Fatal(
                     f"{store.name}/{key} was refused as existing and then not found, {missing} times",
-                    remedy="Something deletes ledger entries: stop it (a lifecycle rule, a clean-up job, a person), "
+                    remedy="Something deletes ledger entries: stop it (a lifecycle rule, a clean-up job), "
                     "restore the entry from its versions, then start again",
                 ) from None
             raise Unavailable(f"{store.name}/{key}: 412, then 404") from None

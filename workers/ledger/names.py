@@ -11,7 +11,7 @@ ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
 class ChainId(NamedTuple):
-    """One log of one partition. Another topic id is another topic; an acknowledged loss opens an incarnation."""
+    """One log of one partition. An acknowledged loss opens the next incarnation."""
 
     topic: str
     topic_id: str

@@ -53,8 +53,7 @@ class Watch:
             if not verdict.well:
                 raise Fatal(
                     f"no progress: {verdict.reason}",
-                    remedy="The worker exits so that another takes its partitions; its last log lines say what "
-                    "it was doing",
+                    remedy="The worker exits so that another takes its partitions; its last log lines say more",
                 )
 
     def livez(self) -> Verdict:

@@ -1,0 +1,294 @@
+"""The owner takes chunks within its limits, flushes when due, and lets go of what it loses."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from tests.unit.ledger.world import WRITER, MemoryLog, flusher, log_id, retry
+from workers.intake.policy import Policy
+from workers.intake.sort import Sorter
+from workers.ledger.assign import claim
+from workers.ledger.head import Head
+from workers.ledger.verify import Report, Verifier
+from workers.roles.owner import Limits, Owner
+from workers.store.faults import Fault
+from workers.store.memory import MemoryStore
+from workers.stream.chunk import Chunk
+
+LIMITS = Limits(flush_bytes=10_000, flush_interval=5.0, buffer_bytes_max=40_000, shutdown_timeout=2.0)
+
+
+@dataclass
+class Record:
+    offset: int
+    value: bytes | None
+    timestamp: int = 1_764_000_000_000
+    timestamp_type: int = 1
+    key: bytes | None = None
+
+
+@dataclass
+class FakeStream:
+    """Notes what the owner asks of it, and claims again when it is told to."""
+
+    owner: Owner | None = None
+    hints: dict[int, tuple[int, str]] = field(default_factory=dict)
+    paused: set[int] = field(default_factory=set)
+    reclaimed: list[Mapping[int, int | None]] = field(default_factory=list)
+
+    async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
+        self.hints.update(hints)
+        return True
+
+    async def pause(self, partitions: frozenset[int]) -> None:
+        self.paused |= partitions
+
+    async def reclaim(self, partitions: frozenset[int]) -> None:
+        assert self.owner is not None
+        self.reclaimed.append(await self.owner.claim(partitions))
+
+
+@dataclass
+class FakePolicy:
+    old: bool = False
+
+    def stale(self) -> bool:
+        return self.old
+
+    def versions(self) -> dict[str, tuple[int, ...]]:
+        return {"write-keys": (7,)}
+
+
+@dataclass
+class World:
+    store: MemoryStore = field(default_factory=MemoryStore)
+    logs: dict[int, MemoryLog] = field(default_factory=dict)
+    policy: FakePolicy = field(default_factory=FakePolicy)
+    stream: FakeStream = field(default_factory=FakeStream)
+    time: int = 1_764_000_000_000
+    holds: list[str] = field(default_factory=list)
+
+    def owner(self, limits: Limits = LIMITS) -> Owner:
+        async def claims(partition: int) -> Head:
+            log = self.logs.setdefault(partition, MemoryLog())
+            return await claim(
+                self.store, log_id(partition), log, hint=None, writer=WRITER, now=self.time, retry=retry()
+            )
+
+        owner = Owner(
+            claims,
+            Sorter(Policy()),
+            self.policy,
+            flusher(self.store),
+            limits,
+            self.holds.append,
+            lambda: self.time,
+        )
+        owner.stream = self.stream
+        self.stream.owner = owner
+        return owner
+
+    def chunk(self, partition: int, count: int, size: int = 100) -> Chunk:
+        """The next `count` records of the partition; nobody knows their key, so they are kept aside."""
+        log = self.logs.setdefault(partition, MemoryLog())
+        start = log.end
+        body = b'{"v":1,"writeKey":"k%d","receivedAt":"2026-11-25T00:00:00Z","event":{"pad":"%s"}}'
+        log.produce([body % (offset, b"x" * size) for offset in range(start, start + count)])
+        records = [Record(offset, log.records[offset]) for offset in range(start, log.end)]
+        return Chunk(partition, start, log.end, records)
+
+    async def verify(self) -> Report:
+        return await Verifier(self.store, self.store, retry()).run()
+
+
+async def settled(owner: Owner) -> None:
+    await asyncio.gather(*(partition.settle() for partition in owner.partitions.values()))
+
+
+async def test_a_partition_is_claimed_where_the_ledger_ends() -> None:
+    world = World(logs={0: MemoryLog(start=3, end=9)})
+    owner = world.owner()
+    assert await owner.claim(frozenset({0, 1})) == {0: 3, 1: 0}
+
+
+async def test_a_batch_is_flushed_when_it_is_large_enough() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 10))
+    await settled(owner)
+    assert (await world.verify()).entries == 0
+    await owner.take(world.chunk(0, 90))
+    await settled(owner)
+    report = await world.verify()
+    assert (report.findings, report.entries, report.offsets) == ([], 1, 100)
+    assert owner.buffered_bytes == 0
+
+
+async def test_a_batch_is_flushed_when_it_is_old_enough_and_leaves_a_hint() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 3))
+    world.time += 4_999
+    await owner.tick()
+    await settled(owner)
+    assert not world.stream.hints
+    world.time += 1
+    await owner.tick()
+    await settled(owner)
+    await owner.tick()
+    assert world.stream.hints[0][0] == 3
+    assert (await world.verify()).offsets == 3
+
+
+async def test_a_range_without_records_is_archived_as_gaps() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    world.logs[0].end = 5
+    await owner.take(Chunk(0, 0, 5, []))
+    world.time += 10_000
+    await owner.tick()
+    await settled(owner)
+    report = await world.verify()
+    assert (report.offsets, report.records["gap"]) == (5, 5)
+
+
+async def test_taking_waits_while_the_buffer_is_full_and_goes_on_when_a_flush_has_landed() -> None:
+    world = World()
+    owner = world.owner(Limits(10**9, 1000.0, 20_000, 2.0))
+    await owner.claim(frozenset({0}))
+    world.store.faults.add(Fault.HELD, operation="put", key="data/*", times=None)
+    await owner.take(world.chunk(0, 120))
+    waiting = asyncio.create_task(owner.take(world.chunk(0, 10)))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    world.store.faults.clear()
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_a_revocation_releases_whoever_waits_and_drops_what_was_buffered() -> None:
+    world = World()
+    owner = world.owner(Limits(10**9, 1000.0, 20_000, 2.0))
+    await owner.claim(frozenset({0}))
+    world.store.faults.add(Fault.HELD, operation="put", key="data/*", times=None)
+    await owner.take(world.chunk(0, 120))
+    waiting = asyncio.create_task(owner.take(world.chunk(0, 10)))
+    await asyncio.sleep(0.02)
+    await owner.revoked(frozenset({0}))
+    await asyncio.wait_for(waiting, 5)
+    assert owner.buffered_bytes == 0
+    assert (await world.verify()).entries == 0
+
+
+async def test_what_was_revoked_is_taken_again_by_the_next_owner_and_archived_once() -> None:
+    world = World()
+    first, second = world.owner(), world.owner()
+    await first.claim(frozenset({0}))
+    chunk = world.chunk(0, 20)
+    await first.take(chunk)
+    await first.revoked(frozenset({0}))
+    assert await second.claim(frozenset({0})) == {0: 0}
+    await second.take(chunk)
+    await second.drain()
+    report = await world.verify()
+    assert (report.findings, report.offsets) == ([], 20)
+
+
+async def test_two_owners_of_one_partition_archive_each_record_once() -> None:
+    world = World()
+    first, second = world.owner(), world.owner()
+    second.stream = FakeStream(owner=second)
+    await first.claim(frozenset({0}))
+    await second.claim(frozenset({0}))
+    chunk = world.chunk(0, 20)
+    await first.take(chunk)
+    await second.take(chunk)
+    await asyncio.gather(first.drain(), second.drain())
+    await asyncio.sleep(0.05)
+    report = await world.verify()
+    assert (report.findings, report.offsets) == ([], 20)
+    reclaimed = world.stream.reclaimed + second.stream.reclaimed
+    assert reclaimed == [{0: 20}]  # the one that was fenced went on at the head
+
+
+async def test_a_stale_policy_holds_the_chunk_and_decides_nothing() -> None:
+    world = World(policy=FakePolicy(old=True))
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    waiting = asyncio.create_task(owner.take(world.chunk(0, 3)))
+    await asyncio.sleep(0.12)
+    assert not waiting.done()
+    assert set(world.holds) == {"policy_stale"}
+    assert owner.buffered_bytes == 0
+    world.policy.old = False
+    await asyncio.wait_for(waiting, 5)
+    assert owner.partitions[0].batch.next == 3
+
+
+async def test_a_log_that_does_not_carry_on_halts_its_partition_and_no_other() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0, 1}))
+    for number in (0, 1):
+        await owner.take(world.chunk(number, 3))
+    await owner.drain()
+    world.logs[0].end = 1
+    assert await owner.claim(frozenset({0, 1})) == {0: None, 1: 3}
+    assert set(owner.halted) == {0}
+    await owner.take(Chunk(0, 0, 1, []))
+    assert set(owner.partitions) == {1}
+
+
+async def test_a_flush_that_finds_the_ledger_tampered_with_halts_its_partition() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 3))
+    world.store.faults.add(Fault.REFUSED, operation="put", key="ledger/*", times=None)
+    world.store.faults.add(Fault.NOT_FOUND, operation="get", key="ledger/*", times=None)
+    await owner.drain()
+    await asyncio.sleep(0.05)
+    assert set(owner.halted) == {0}
+    assert world.stream.paused == {0}
+    assert not owner.failed.done()
+
+
+async def test_a_chunk_from_before_the_claim_is_not_taken() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    chunk = world.chunk(0, 3)
+    await owner.take(chunk._replace(start=1))
+    assert owner.partitions[0].batch.empty
+    await owner.take(chunk)
+    assert owner.partitions[0].batch.next == 3
+
+
+async def test_what_nobody_foresaw_ends_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 3))
+
+    async def broken(*args: object, **kwargs: object) -> str:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(world.store, "put", broken)
+    await owner.drain()
+    with pytest.raises(RuntimeError, match="unforeseen"):
+        await asyncio.wait_for(owner.failed, 5)
+
+
+async def test_draining_gives_up_in_time() -> None:
+    world = World()
+    owner = world.owner(Limits(10**9, 1000.0, 10**9, 0.05))
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 3))
+    world.store.faults.add(Fault.HELD, operation="put", times=None)
+    await asyncio.wait_for(owner.drain(), 5)
+    assert (await world.verify()).entries == 0
+    await owner.revoked(frozenset({0}))
