@@ -22,9 +22,10 @@ from mode.supervisors import CrashingSupervisor
 from workers.errors import Fatal, StrongroomError
 from workers.stream.chunk import Owner
 from workers.stream.connection import KafkaConnection, reason
+from workers.stream.consumer_thread import Delivery, Thread
 from workers.stream.log import Log
 from workers.stream.tenancy import Tenancy
-from workers.stream.transport import SCHEME, ChunkSchema, Consumer, Delivery, Thread
+from workers.stream.transport import SCHEME, ChunkSchema, Consumer
 
 log = structlog.get_logger()
 

@@ -185,15 +185,16 @@ async def _offsets(client: Any, topic: str, leaders: dict[int, int], timestamp: 
 async def _watermarks(client: Any, topic: str, leader: int, ends: dict[int, int]) -> dict[int, int]:
     """The high watermarks that a fetch from `ends` tells.
 
-    On Kafka they are those of ListOffsets or newer. The embedded broker's ListOffsets forgets all but the first
-    record of the newest batch, which would make every log look cut.
+    On Kafka they are those of ListOffsets or newer. The embedded broker's ListOffsets forgets all but the
+    first record of the newest batch, which would make every log look cut.
     """
     asked = [(partition, end, 1) for partition, end in ends.items()]
     response = await client.send(leader, FetchRequest(1, 1, 1, READ_UNCOMMITTED, [(topic, asked)]))
     found = {}
     for partition, code, watermark, *_ in response.topics[0][1] if response.topics else ():
-        _check(code)
-        found[partition] = max(watermark, ends[partition])
+        if errors.for_code(code) is not errors.OffsetOutOfRangeError:  # cut since it was asked
+            _check(code)
+            found[partition] = max(watermark, ends[partition])
     return found
 
 

@@ -1,0 +1,202 @@
+"""The consumer's own thread: the only place that touches aiokafka's consumer of the group (faust.md).
+
+Its loop sends the heartbeats, so that a busy main loop is never evicted. An assignment begins with all
+partitions paused; each is fetched from where it was claimed, and a fetch of a partition becomes one chunk.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.structs import (  # type: ignore[import-untyped]  # aiokafka ships no types
+    OffsetAndMetadata,
+    TopicPartition,
+)
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import Service
+from mode.threads import WorkerThread
+
+from workers.errors import Fatal
+from workers.stream.chunk import Chunk
+
+FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
+ENDS_INTERVAL = 5.0  # seconds between two looks at where the log ends, for the watchdog
+REQUEST_TIMEOUT = 10.0  # seconds for one advisory question to the broker
+
+T = TypeVar("T")
+
+
+class Delivery(NamedTuple):
+    """A chunk and the tenure (one assignment of partitions to us) in which it was fetched."""
+
+    tenure: int
+    chunk: Chunk
+
+
+class DaemonThread(WorkerThread):
+    """A consumer thread that hangs must not keep a process alive that was told to stop."""
+
+    def __init__(self, service: Any, **kwargs: Any) -> None:
+        super().__init__(service, **kwargs)
+        self.daemon = True
+
+
+class RebalanceListener(driver.ConsumerRebalanceListener):
+    """Called in the consumer thread, around each change of the assignment."""
+
+    _thread: "Thread"
+
+    def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> Any:
+        self._thread.end_tenure()
+        return super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        self._thread.begin_tenure(assigned)
+        await super().on_partitions_assigned(assigned)
+
+
+class Thread(driver.AIOKafkaConsumerThread):
+    """Methods without `self.within` around them run in this thread."""
+
+    Worker = DaemonThread
+    shutdown_timeout = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.tenure = 0
+        self.holding = False  # between an assignment and the revocation that ends it
+        self._at: dict[TopicPartition, int] = {}  # claimed partitions: the end of the last chunk fetched
+        self._ends: dict[TopicPartition, int] = {}
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._isolation_level = "read_committed"  # Faust offers it only with exactly_once
+        consumer._fetch_max_wait_ms = FETCH_MAX_WAIT_MS
+        return consumer
+
+    # -- in the consumer thread -------------------------------------------------------------------------
+
+    def end_tenure(self) -> None:
+        self.holding = False
+        self._at = {}
+        self._ends = {}
+
+    def begin_tenure(self, assigned: Iterable[TopicPartition]) -> None:
+        """Pauses all: nothing is fetched before its Owner has said from where.
+
+        The position 0 is never read. Without one aiokafka would look for the group's offset, and fail where
+        there is none (reset is `none`).
+        """
+        self.tenure += 1
+        self.end_tenure()
+        self.holding = True
+        consumer = self._ensure_consumer()
+        for tp in assigned:
+            consumer.pause(tp)
+            consumer.seek(tp, 0)
+
+    async def _begin(self, tenure: int, starts: Mapping[TopicPartition, int]) -> None:
+        if tenure != self.tenure or not self.holding:
+            return  # revoked while the claim was under way
+        consumer = self._ensure_consumer()
+        for tp, offset in starts.items():
+            consumer.seek(tp, offset)
+            self._at[tp] = offset
+            consumer.resume(tp)
+
+    async def _fetch_records(
+        self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
+    ) -> dict[TP, list[Delivery]]:
+        consumer._coordinator.check_errors()  # Faust never asks: a dead coordinator would be silent
+        if consumer._fetcher.error_future.done():
+            consumer._fetcher.error_future.result()  # nor does it ask this one
+            raise Fatal("aiokafka's fetcher has ended", remedy="Restart the worker, and report this")
+        found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        # nothing was awaited since the position moved past these records
+        assignment: Any = found and consumer._subscription.subscription.assignment
+        return {
+            tp: [Delivery(self.tenure, self._chunk(tp, assignment.state_value(tp).position, records))]
+            for tp, records in found.items()
+        }
+
+    def _chunk(self, tp: Any, end: int, records: Any) -> Chunk:
+        start, self._at[tp] = self._at[tp], end
+        if end <= start:
+            raise Fatal(
+                f"{tp.topic}[{tp.partition}]: a fetch at offset {start} ended at {end}",
+                remedy="The log was cut or replaced while it was read. Restart: the ledger decides",
+            )
+        return Chunk(tp.partition, start, end, records)
+
+    async def _pause(self, topic: str, partitions: frozenset[int]) -> None:
+        # aiokafka's pause, not Faust's: that one would drop chunks which were fetched and not yet delivered
+        for tp in self._claimed(topic, partitions):
+            self._ensure_consumer().pause(tp)
+
+    async def _resume(self, topic: str, partitions: frozenset[int]) -> None:
+        for tp in self._claimed(topic, partitions):
+            self._ensure_consumer().resume(tp)
+
+    def _claimed(self, topic: str, partitions: Iterable[int]) -> list[TopicPartition]:
+        wanted = (TopicPartition(topic, partition) for partition in partitions)
+        return [tp for tp in wanted if tp in self._at]
+
+    async def _commit_hints(self, hints: Mapping[TopicPartition, tuple[int, str]]) -> None:
+        held = {
+            tp: OffsetAndMetadata(offset, metadata)
+            for tp, (offset, metadata) in hints.items()
+            if self.holding and tp in self._at
+        }
+        if held:
+            async with asyncio.timeout(REQUEST_TIMEOUT):
+                await self._ensure_consumer().commit(held)
+
+    async def _hints(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
+        async with asyncio.timeout(REQUEST_TIMEOUT):
+            found: dict[
+                TopicPartition, OffsetAndMetadata
+            ] = await self._ensure_consumer()._coordinator.fetch_committed_offsets(list(tps))
+        return found
+
+    @Service.task
+    async def _watch_ends(self) -> None:
+        """A fetcher that is stuck never learns that the log has grown: ask apart from it."""
+        while not self.should_stop:
+            await self.sleep(ENDS_INTERVAL)
+            tenure, tps = self.tenure, list(self._at)
+            if not tps:
+                continue
+            try:
+                # with read_committed this is the last stable offset
+                ends = await self._ensure_consumer()._fetcher.end_offsets(tps, REQUEST_TIMEOUT * 1000)
+            except (KafkaError, TimeoutError) as error:
+                self.log.info("Could not ask where the log ends: %r", error)
+                continue
+            if tenure == self.tenure and self.holding:
+                self._ends = ends
+
+    # -- from any thread --------------------------------------------------------------------------------
+
+    async def within(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs `work` in the consumer thread: nothing of aiokafka is thread-safe."""
+        # not Faust's call_thread: its two workers may both wait for an assignment
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
+
+    def lag(self) -> dict[int, tuple[int, int]]:
+        """Claimed partitions: (position, last stable offset as far as known). No I/O."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        lags = {}
+        for tp, position in list(self._at.items()):
+            state = assignment and assignment.state_value(tp)
+            fetched = state.lso if state and state.lso is not None else position
+            lags[tp.partition] = (position, max(position, fetched, self._ends.get(tp, position)))
+        return lags
+
+    def close(self) -> None:
+        """Stock code closes the client from the wrong thread if a rebalance meets a stop; `stop` does it."""
+
+    def on_crash(self, msg: str, *fmt: Any, **kwargs: Any) -> None:
+        """Stock code prints a traceback to stderr; `ArchiveStream.run` raises the error instead."""
