@@ -73,7 +73,7 @@ class PolicyBook(Generic[P]):
         """Publishes what is not known to be on the topic, in all shards or these; returns how many values."""
         if shards is None:
             shards = await self.chain.shards.present()
-        return sum(await together(self._publish_shard(shard) for shard in shards))
+        return sum(await together(self._publish_shard, shards))
 
     async def publish_all(self) -> tuple[int, list[str]]:
         """Publishes every key's newest value, whatever was published before, from the entries alone.
@@ -142,8 +142,7 @@ class PolicyBook(Generic[P]):
         )
 
     async def _send(self, topic: str, records: list[tuple[bytes, bytes]]) -> None:
-        sends = (self._publisher.send_and_wait(topic, key, value) for key, value in records)
-        await together(sends, at_once=AT_ONCE)
+        await together(lambda record: self._publisher.send_and_wait(topic, *record), records, at_once=AT_ONCE)
 
     async def _mark(self, shard: int, seq: int) -> None:
         """May go back when two writers publish at once: what is between is then published again."""

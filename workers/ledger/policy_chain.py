@@ -60,7 +60,7 @@ class PolicyChain(Generic[P]):
     async def everything(self) -> dict[str, P]:
         """All newest values by key."""
         states: dict[str, P] = {}
-        for fold in await together(self.fold(shard) for shard in await self.shards.present()):
+        for fold in await together(self.fold, await self.shards.present()):
             states.update(fold.states)
         return states
 
@@ -109,8 +109,8 @@ class PolicyChain(Generic[P]):
             by_shard.setdefault(entries.shard_of(key), []).append(key)
         values: dict[str, P] = {}
         for changed in await together(
-            self._change_shard(shard, {key: edits[key] for key in keys}, by)
-            for shard, keys in by_shard.items()
+            lambda shard: self._change_shard(shard, {key: edits[key] for key in by_shard[shard]}, by),
+            by_shard,
         ):
             values |= changed
         return values

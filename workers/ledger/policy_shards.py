@@ -1,7 +1,7 @@
 """Reads the chains of one policy topic: which shards there are, where each ends, its entries in order."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import pairwise
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from workers.store.retry import Retry
 PARALLEL = 16
 PAGE = 1000  # names that one list request returns at most
 
+A = TypeVar("A")
 R = TypeVar("R")
 
 
@@ -59,7 +60,7 @@ class PolicyShards:
         """
         read: list[tuple[PolicyEntry, str]] = []
         seqs = range(after + 1, head + 1)
-        bodies = await together(self.body(shard, seq) for seq in seqs)
+        bodies = await together(lambda seq: self.body(shard, seq), seqs)
         for seq, body in zip(seqs, bodies, strict=True):
             entry = following(body, self._topic, shard, seq, digest)
             digest = entries.digest(body)
@@ -123,15 +124,17 @@ def following(body: bytes, topic: str, shard: int, seq: int, digest: str | None)
     return entry
 
 
-async def together(calls: Iterable[Awaitable[R]], *, at_once: int = PARALLEL) -> list[R]:
-    """The results in order; every call ends before the first error is raised."""
+async def together(
+    call: Callable[[A], Awaitable[R]], arguments: Iterable[A], *, at_once: int = PARALLEL
+) -> list[R]:
+    """What each call returns, in order; every call ends before the first error is raised."""
     slots = asyncio.Semaphore(at_once)
 
-    async def run(call: Awaitable[R]) -> R:
+    async def run(argument: A) -> R:
         async with slots:
-            return await call
+            return await call(argument)
 
-    results = await asyncio.gather(*map(run, calls), return_exceptions=True)
+    results = await asyncio.gather(*map(run, arguments), return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException):
             raise result

@@ -1,0 +1,145 @@
+"""What policy chains promise over any store, real or in memory."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import msgspec
+import pytest
+
+from tests.contract.policy.world import NOW, Topics, by, impatient, neighbours, set_up, writer
+from topics.write_keys import KeyState, WriteKey
+from workers.intake.key_states import Refused
+from workers.ledger.policy_chain import By
+from workers.ledger.policy_commands import Books, abuse_key, add_key, new_key, revoke_key, rotate_key
+from workers.ledger.policy_entries import SHARDS, entry_name, shard_of
+from workers.store.port import Store
+
+DAY_MS = 86_400_000
+
+End = Callable[[Books, str, By], Awaitable[WriteKey]]
+
+
+class PolicyContract:
+    """Subclasses give the fixture `store`."""
+
+    async def test_what_one_process_writes_another_reads_and_workers_learn(self, store: Store) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        added = await add_key(books, "k1", "acme", "web", by("launch"))
+        assert (added.state, added.shard, added.seq, added.changed_at) == ("active", shard_of("k1"), 1, NOW)
+        assert await writer(store, topics).keys.chain.get("k1") == added
+        assert topics.followed() == {"k1": added}
+        assert topics.compacted("workspaces")["acme"]["sources"][0]["id"] == "web"
+
+    async def test_each_change_is_an_entry_that_names_the_one_before(self, store: Store) -> None:
+        books = writer(store, Topics())
+        await set_up(books)
+        first, second = neighbours(2)
+        await add_key(books, first, "acme", "web", by("one", NOW))
+        await add_key(writer(store, Topics()), second, "acme", "web", by("two", NOW + 1))
+        await revoke_key(books, first, by("three", NOW + 2))
+        entries = [json.loads((await store.get(entry_name("write-keys", 7, seq))).body) for seq in (1, 2, 3)]
+        assert [entry["previous"] is None for entry in entries] == [True, False, False]
+        assert [(entry["changes"][0]["key"], entry["changes"][0]["why"]) for entry in entries] == [
+            (first, "one"),
+            (second, "two"),
+            (first, "three"),
+        ]
+        revoked = entries[2]["changes"][0]
+        assert (revoked["from"]["state"], revoked["to"]["state"]) == ("active", "revoked")
+        assert (revoked["who"], revoked["host"], revoked["when"]) == ("ann@desk", "desk", NOW + 2)
+        assert (await books.keys.chain.replay(7))[1] == []
+
+    async def test_rotation_makes_the_new_key_active_and_lets_the_old_one_end(self, store: Store) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        await add_key(books, "old", "acme", "web", by())
+        rotated = await rotate_key(books, "old", "new", 7 * DAY_MS, by("yearly"))
+        assert (rotated.old.state, rotated.old.until) == ("retiring", NOW + 7 * DAY_MS)
+        assert (rotated.new.state, rotated.new.workspace, rotated.new.source) == ("active", "acme", "web")
+        assert topics.followed() == {"old": rotated.old, "new": rotated.new}
+        assert await rotate_key(books, "old", "new", 7 * DAY_MS, by("yearly")) == rotated
+        with pytest.raises(Refused, match="old is retiring"):
+            await rotate_key(books, "old", "another", 7 * DAY_MS, by("yearly"))
+        assert await books.keys.chain.get("another") is None
+
+    @pytest.mark.parametrize(("command", "other"), [(revoke_key, abuse_key), (abuse_key, revoke_key)])
+    async def test_an_ended_key_stays_ended(self, store: Store, command: End, other: End) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        await add_key(books, "k1", "acme", "web", by())
+        ended = await command(books, "k1", by("leaked"))
+        assert await command(writer(store, topics), "k1", by("again")) == ended
+        for refused in (
+            add_key(books, "k1", "acme", "web", by()),
+            rotate_key(books, "k1", "k2", 0, by()),
+            other(books, "k1", by("other")),
+        ):
+            with pytest.raises(Refused, match=r"k1 is (revoked|abused)"):
+                await refused
+        assert topics.followed()["k1"] == ended
+        assert topics.compacted("write-keys")["k1"]["reason"] == "leaked"
+
+    async def test_racing_writers_lose_no_change(self, store: Store) -> None:
+        topics = Topics()
+        await set_up(writer(store, topics))
+        keys = [*neighbours(12), *(new_key() for _ in range(4))]
+        books = [writer(store, topics, impatient()) for _ in keys]
+        await asyncio.gather(
+            *(add_key(each, key, "acme", "web", by()) for each, key in zip(books, keys, strict=True))
+        )
+        standing = await writer(store, topics).keys.chain.everything()
+        assert set(standing) == set(topics.followed()) == set(keys)
+        assert sorted(standing[key].seq for key in neighbours(12)) == list(range(1, 13))
+
+    async def test_a_rotation_never_undoes_a_revocation(self, store: Store) -> None:
+        topics = Topics()
+        await set_up(writer(store, topics))
+        for attempt in range(5):
+            key = f"old-{attempt}"
+            await add_key(writer(store, topics), key, "acme", "web", by())
+            await asyncio.gather(
+                revoke_key(writer(store, topics, impatient()), key, by("leaked")),
+                rotate_key(writer(store, topics, impatient()), key, f"new-{attempt}", DAY_MS, by()),
+                return_exceptions=True,
+            )
+            standing = await writer(store, topics).keys.chain.get(key)
+            assert standing is not None
+            assert standing.state is KeyState.REVOKED
+            assert topics.compacted("write-keys")[key]["state"] == "revoked"
+
+    async def test_many_changes_of_a_shard_are_one_entry(self, store: Store) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        first = await add_key(books, neighbours(1)[0], "acme", "web", by())
+        more = neighbours(40)[1:]
+        values = {key: msgspec.structs.replace(first, key=key) for key in more}
+        written = await books.keys.change(
+            {key: partial(lambda value, before: value, value) for key, value in values.items()}, by("import")
+        )
+        assert {value.seq for value in written.values()} == {2}
+        assert set(topics.followed()) == {first.key, *more}
+        assert set((await writer(store, topics).keys.chain.fold(7)).states) == {first.key, *more}
+
+    async def test_a_new_kafka_gets_everything_again(self, store: Store) -> None:
+        lost = Topics()
+        books = writer(store, lost)
+        await set_up(books)
+        keys = [*neighbours(3), *(new_key() for _ in range(5))]
+        for key in keys:
+            await add_key(books, key, "acme", "web", by())
+        await revoke_key(books, keys[0], by("leaked"))
+        new = Topics()
+        fresh = writer(store, new)
+        assert await fresh.keys.publish_all() == (len(keys), [])
+        assert await fresh.workspaces.publish_all() == (1, [])
+        assert new.followed() == lost.followed() == await fresh.keys.chain.everything()
+        assert new.compacted("write-keys")[keys[0]]["state"] == "revoked"
+        assert new.compacted("workspaces") == lost.compacted("workspaces")
+        assert await fresh.keys.publish_missing(range(SHARDS)) == 0
