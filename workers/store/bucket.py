@@ -1,4 +1,4 @@
-"""What one bucket holds, in memory: S3's versions, delete markers, conditions and order. No requests, no faults."""
+"""What a bucket in memory holds: S3's versions, delete markers, conditions and order; it has no faults."""
 
 import bisect
 import hashlib

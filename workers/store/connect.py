@@ -1,0 +1,64 @@
+"""How aioboto3 connects: TLS that verifies names, through a proxy too, and no clear text off this machine.
+
+aiobotocore's own context does not check host names, its proxies check no certificate at all, and a session's
+default configuration loses the class that would mend it (store.md, TLS). All three are mended here.
+"""
+
+import ipaddress
+import ssl
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
+from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]  # ships no types
+
+from workers.errors import Fatal
+
+CONNECT_TIMEOUT = 5.0  # seconds
+READ_TIMEOUT = 30.0  # seconds without a byte
+CONNECTIONS = 128  # callers bound how many they use
+
+
+def is_here(url: str) -> bool:
+    """Whether the URL's host is this machine."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def refuse_clear_text(url: str, *, allow_http: bool) -> None:
+    """Raises Fatal for an `http://` URL of another machine."""
+    if not allow_http and urlsplit(url).scheme != "https" and not is_here(url):
+        raise Fatal(
+            f"{url} would send everything unencrypted",
+            remedy="Use https://, or allow clear text where the network itself is trusted",
+        )
+
+
+def http_session(context: ssl.SSLContext, *, allow_http: bool) -> type[Any]:
+    """The class of HTTP sessions that aioboto3's clients are given."""
+
+    class VerifiedSession(AIOHTTPSession):  # type: ignore[misc]  # ships no types
+        def _get_ssl_context(self) -> ssl.SSLContext:
+            return context
+
+        def _create_connector(self, proxy_url: str | None) -> aiohttp.TCPConnector:
+            return aiohttp.TCPConnector(limit=self._max_pool_connections, ssl=context, **self._connector_args)
+
+        async def send(self, request: Any) -> Any:
+            refuse_clear_text(request.url.partition("?")[0], allow_http=allow_http)
+            return await super().send(request)
+
+    return VerifiedSession
+
+
+class VerifiedConfig(AioConfig):  # type: ignore[misc]  # ships no types
+    """Keeps its HTTP session class when a client's own configuration is merged into a session's default."""
+
+    def merge(self, other_config: Any) -> Any:
+        merged = super().merge(other_config)
+        merged.http_session_cls = self.http_session_cls
+        return merged

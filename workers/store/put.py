@@ -1,0 +1,174 @@
+"""The light path of a PUT: aiohttp and a signature, a sixth of what aioboto3 spends (docs/decisions/002).
+
+Credentials, their refresh and the address come from botocore; only the request itself is made here.
+"""
+
+import asyncio
+import io
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import aiohttp
+from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # ships no types
+from botocore.utils import get_environ_proxies  # type: ignore[import-untyped]  # ships no types
+from yarl import URL
+
+from workers.store.connect import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
+from workers.store.port import Condition, Denied, IfAbsent, Unavailable
+from workers.store.refusals import CHECK_CREDENTIALS, code_in, refusal, unanswered
+from workers.store.sigv4 import authorization
+
+KEEP_ALIVE = (
+    12.0  # seconds; S3 closes idle connections after 20 or so, and a PUT on one that it closed is lost
+)
+SLOWEST = 1 << 20  # bytes a second: a slower upload is given up
+LARGE = 256 << 10  # bytes; from here a digest is made in a thread, as 1 MiB takes 1 ms
+
+
+class FrozenCredentials(NamedTuple):
+    """botocore's ReadOnlyCredentials."""
+
+    access_key: str
+    secret_key: str
+    token: str | None
+
+
+class Address(NamedTuple):
+    """Where a bucket's objects are, as botocore resolved it."""
+
+    scheme: str
+    host: str  # with its port, unless it is the scheme's own
+    path: str  # before the key: `/` or `/bucket/`
+    region: str
+
+    @classmethod
+    def of(cls, presigned: str, key: str) -> "Address":
+        """From a presigned URL of `key`, which is free of characters that need encoding."""
+        parts = urlsplit(presigned)
+        scope = URL(presigned).query["X-Amz-Credential"].split("/")
+        port = (
+            f":{parts.port}" if parts.port and parts.port != {"https": 443, "http": 80}[parts.scheme] else ""
+        )
+        return cls(parts.scheme, f"{parts.hostname}{port}", parts.path.removesuffix(key), scope[-3])
+
+
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Takes aiohttp's own second try away: without a word it sends a PUT again whose connection was lost, and
+    a conditional one then answers 412 to itself. What lies between may still send it twice: ledger.md, Flush.
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise _Lost(error) from error
+
+
+class _Lost(Exception):
+    """Not one of those that aiohttp tries again."""
+
+    def __init__(self, error: aiohttp.ClientError) -> None:
+        self.error = error
+
+
+class Putter:
+    """PUTs objects into one bucket."""
+
+    def __init__(
+        self,
+        name: str,
+        address: Address,
+        credentials: Callable[[], Awaitable[FrozenCredentials]],
+        context: ssl.SSLContext,
+    ) -> None:
+        self._name, self._address, self._credentials = name, address, credentials
+        origin = f"{address.scheme}://{address.host}"
+        self._origin = origin
+        self._proxy: str | None = get_environ_proxies(origin).get(address.scheme)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=CONNECTIONS, ssl=context, keepalive_timeout=KEEP_ALIVE),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            auto_decompress=False,
+            middlewares=(_once,),
+        )
+
+    async def put(
+        self, key: str, body: bytes, condition: Condition | None, metadata: Mapping[str, str]
+    ) -> str:
+        """One request; see `Store.put`."""
+        what = f"put {self._name}/{key}"
+        path = self._address.path + quote(key, safe="/~")
+        headers = await self._headers(what, path, body, condition, metadata)
+        try:
+            async with self._session.put(
+                URL(self._origin + path, encoded=True),
+                # aiohttp writes bytes whole, a file piece by piece with turns of the loop between
+                data=body if len(body) < LARGE else io.BytesIO(body),
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(
+                    total=READ_TIMEOUT + len(body) / SLOWEST, sock_connect=CONNECT_TIMEOUT
+                ),
+            ) as response:
+                if response.status != 200:
+                    raise refusal(what, response.status, code_in(await response.read()))
+                etag = response.headers.get("ETag")
+        except _Lost as lost:
+            raise unanswered(what, lost.error) from lost
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise unanswered(what, error) from error
+        if not etag:
+            raise Unavailable(f"{what}: 200 without an ETag", remedy="Is this an S3 server?")
+        return etag
+
+    async def close(self) -> None:
+        await self._session.close()
+
+    async def _headers(
+        self, what: str, path: str, body: bytes, condition: Condition | None, metadata: Mapping[str, str]
+    ) -> dict[str, str]:
+        try:
+            access_key, secret_key, token = await self._credentials()
+        except BotoCoreError as error:
+            raise Denied(
+                f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS
+            ) from error
+        headers = {
+            "host": self._address.host,
+            "x-amz-content-sha256": await _digest(body),
+            "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
+        }
+        if token:
+            headers["x-amz-security-token"] = token
+        if condition is not None:
+            name, value = (
+                ("if-none-match", "*") if isinstance(condition, IfAbsent) else ("if-match", condition.etag)
+            )
+            headers[name] = value
+        for name, value in metadata.items():
+            headers[f"x-amz-meta-{name}"] = value
+        headers["authorization"] = authorization(
+            "PUT", path, headers, region=self._address.region, access_key=access_key, secret_key=secret_key
+        )
+        headers["user-agent"] = "strongroom"
+        return headers
+
+
+async def _digest(body: bytes) -> str:
+    if len(body) < LARGE:
+        return sha256(body).hexdigest()
+    return await asyncio.to_thread(lambda: sha256(body).hexdigest())
+
+
+def frozen(session: Any) -> Callable[[], Awaitable[FrozenCredentials]]:
+    """Credentials as aioboto3's session has them now; it renews those that expire soon."""
+
+    async def current() -> FrozenCredentials:
+        credentials = await session.get_credentials()
+        return FrozenCredentials(*(await credentials.get_frozen_credentials())[:3])
+
+    return current

@@ -1,0 +1,245 @@
+"""A bucket of S3 or of a server that speaks its protocol."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aioboto3  # type: ignore[import-untyped]  # ships no types
+import aiohttp
+from botocore.exceptions import (  # type: ignore[import-untyped]  # ships no types
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    SSOError,
+    TokenRetrievalError,
+)
+from botocore.exceptions import ConnectionError as NotConnected
+
+from workers.errors import Fatal
+from workers.store.connect import (
+    CONNECT_TIMEOUT,
+    CONNECTIONS,
+    READ_TIMEOUT,
+    VerifiedConfig,
+    http_session,
+    refuse_clear_text,
+)
+from workers.store.metadata import check_metadata
+from workers.store.port import (
+    NO_METADATA,
+    Condition,
+    Denied,
+    Got,
+    IfMatch,
+    NotFound,
+    PreconditionFailed,
+    Stat,
+    Store,
+    Version,
+)
+from workers.store.put import Address, Putter, frozen
+from workers.store.refusals import CHECK_CREDENTIALS, Beyond, error_code, head_refusal, refusal, unanswered
+from workers.tls import client_context
+
+PAGE = 1000  # keys a list or delete request
+PROBE = "k"  # a key that needs no encoding
+
+_NO_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    CredentialRetrievalError,
+    TokenRetrievalError,
+    SSOError,
+)
+_NO_ANSWER = (NotConnected, HTTPClientError, IncompleteReadError, aiohttp.ClientError, TimeoutError, OSError)
+
+
+async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http: bool = False) -> Store:
+    """Opens a bucket with the credentials that botocore finds; connects to nothing but their source.
+
+    `endpoint`: a URL, None for AWS itself. AWS_CA_BUNDLE names authorities to trust instead of the system's.
+    Raises Fatal for an address that won't do, Denied where there are no credentials.
+    """
+    if endpoint is not None:
+        refuse_clear_text(endpoint, allow_http=allow_http)
+    name = f"s3://{bucket}"
+    session = aioboto3.Session()
+    async with AsyncExitStack() as opened:
+        with _translated(f"open {name}"):
+            core = session._session  # aioboto3 hands its defaults on only here
+            authorities = core.get_config_variable("ca_bundle")
+            context = client_context(ca_file=Path(authorities) if authorities else None)
+            http = http_session(context, allow_http=allow_http)
+            # for the clients that botocore itself opens to get credentials
+            core.set_default_client_config(VerifiedConfig(http_session_cls=http))
+            if await session.get_credentials() is None:
+                raise NoCredentialsError
+            client = await opened.enter_async_context(
+                session.client(
+                    "s3",
+                    region_name=region,
+                    endpoint_url=endpoint,
+                    config=VerifiedConfig(
+                        http_session_cls=http,
+                        signature_version="s3v4",
+                        retries={"total_max_attempts": 1},  # who calls decides (ledger.md, Flush)
+                        connect_timeout=CONNECT_TIMEOUT,
+                        read_timeout=READ_TIMEOUT,
+                        max_pool_connections=CONNECTIONS,
+                        # what is sealed proves itself, and older servers know no trailing checksums
+                        request_checksum_calculation="when_required",
+                        response_checksum_validation="when_required",
+                    ),
+                )
+            )
+            presigned = await client.generate_presigned_url("put_object", {"Bucket": bucket, "Key": PROBE})
+        putter = Putter(name, Address.of(presigned, PROBE), frozen(session), context)
+        opened.push_async_callback(putter.close)
+        return _S3Store(name, bucket, client, putter, opened.pop_all())
+
+
+@contextmanager
+def _translated(what: str, *, head: bool = False) -> Iterator[None]:
+    """Turns what botocore and aiohttp raise into the port's errors."""
+    try:
+        yield
+    except ClientError as error:
+        status, code = error_code(error.response)
+        raise (head_refusal(what, status) if head else refusal(what, status, code)) from error
+    except _NO_CREDENTIALS as error:
+        raise Denied(f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS) from error
+    except _NO_ANSWER as error:
+        raise unanswered(what, error) from error
+    except BotoCoreError as error:
+        raise Fatal(f"{what}: {error}", remedy="Check the bucket's name, endpoint and region") from error
+
+
+class _S3Store:
+    def __init__(self, name: str, bucket: str, client: Any, putter: Putter, opened: AsyncExitStack) -> None:
+        self._name, self._bucket, self._client, self._putter, self._opened = (
+            name,
+            bucket,
+            client,
+            putter,
+            opened,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        condition: Condition | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> str:
+        check_metadata(metadata)
+        try:
+            return await self._putter.put(key, body, condition, metadata)
+        except NotFound as error:
+            # S3 answers If-Match on a name that holds nothing with 404 (conditional writes, S3 user guide)
+            if isinstance(condition, IfMatch):
+                raise PreconditionFailed(error.message) from error
+            raise
+
+    async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:
+        what = f"get {self._name}/{key}"
+        wanted = {}
+        if start or length is not None:
+            # RFC 9110, 14.1.2: a range holds a byte at least; of none, the first is asked for and dropped
+            last = "" if length is None else start + max(length, 1) - 1
+            wanted["Range"] = f"bytes={start}-{last}"
+        try:
+            with _translated(what):
+                response = await self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
+                async with response["Body"] as stream:
+                    body: bytes = await stream.read()
+        except Beyond:
+            return await self._nothing_of(key)
+        size = int(response["ContentRange"].rpartition("/")[2]) if "ContentRange" in response else len(body)
+        return Got(body if length is None else body[:length], response["ETag"], size, response["Metadata"])
+
+    async def _nothing_of(self, key: str) -> Got:
+        """The range lies beyond the object's end: none of its bytes, and the rest of the answer."""
+        head = await self._head(key)
+        return Got(b"", head["ETag"], head["ContentLength"], head["Metadata"])
+
+    async def stat(self, key: str) -> Stat:
+        head = await self._head(key)
+        return Stat(key, head["ContentLength"], head["ETag"], _ms(head["LastModified"]))
+
+    async def _head(self, key: str) -> Any:
+        with _translated(f"stat {self._name}/{key}", head=True):
+            return await self._client.head_object(Bucket=self._bucket, Key=key)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> AsyncIterator[Stat]:
+        left = limit
+        while left != 0:
+            with _translated(f"list {self._name}/{prefix}"):
+                page = await self._client.list_objects_v2(
+                    Bucket=self._bucket,
+                    Prefix=prefix,
+                    StartAfter=after,
+                    MaxKeys=PAGE if left is None else min(left, PAGE),
+                )
+            found = page.get("Contents", ())
+            for one in found:
+                yield Stat(one["Key"], one["Size"], one["ETag"], _ms(one["LastModified"]))
+            if not page["IsTruncated"] or not found:
+                return
+            after = found[-1]["Key"]
+            left = None if left is None else left - len(found)
+
+    async def versions(self, prefix: str) -> AsyncIterator[Version]:
+        what = f"versions {self._name}/{prefix}"
+        more: dict[str, str] = {}
+        while True:
+            with _translated(what):
+                page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
+            for version in _in_order(page):
+                yield version
+            if not page["IsTruncated"]:
+                return
+            more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
+        kept: dict[str, str] = {}
+        for at in range(0, len(keys), PAGE):
+            page = [{"Key": key} for key in keys[at : at + PAGE]]
+            with _translated(f"delete of {len(page)} keys in {self._name}"):
+                answer = await self._client.delete_objects(
+                    Bucket=self._bucket, Delete={"Objects": page, "Quiet": True}
+                )
+            kept |= {
+                one["Key"]: f"{one['Code']}: {one.get('Message', '')}" for one in answer.get("Errors", ())
+            }
+        return kept
+
+    async def close(self) -> None:
+        await self._opened.aclose()
+
+
+def _in_order(page: Any) -> list[Version]:
+    """Versions and delete markers of one page, by key, of one key the newest first."""
+    found = [
+        *((one, False) for one in page.get("Versions", ())),
+        *((one, True) for one in page.get("DeleteMarkers", ())),
+    ]
+    found.sort(key=lambda of: (of[0]["Key"], not of[0]["IsLatest"], -_ms(of[0]["LastModified"])))
+    return [
+        Version(one["Key"], one["VersionId"], one["IsLatest"], marker, one.get("Size", 0))
+        for one, marker in found
+    ]
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
