@@ -70,8 +70,9 @@ def test_refused(case: dict[str, Any]) -> None:
     assert type(refused.value) is getattr(refusals, case["refusal"])
     assert isinstance(refused.value, Poison)
     assert refused.value.__context__ is None or refused.value.__suppress_context__
+    spoken = said(refused.value)
     if b64decode(case["body"]) != PLAIN:  # that one's "ciphertext" is the plaintext, and is in the locals
-        assert "PLANTED-PLAINTEXT" not in said(refused.value)
+        assert "PLANTED-PLAINTEXT" not in spoken
 
 
 def test_the_wrong_unit_key_is_refused() -> None:
