@@ -1,0 +1,147 @@
+"""Reads files of events, and tells what each line is: an envelope, a bare Segment call, or neither."""
+
+import gzip
+import io
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from topics import raw_events
+from workers.errors import Poison, StrongroomError
+
+GZIP_MAGIC = b"\x1f\x8b"
+LINE_BYTES_MAX = 16 * 1024 * 1024  # a longer line is no event, and must not fill the memory
+STDIN = "-"
+
+
+class Unsendable(StrongroomError):
+    """A file can't be read, or a line of it can't be sent as it is."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Wrapping:
+    """What a collector would have seen around the bare calls."""
+
+    write_key: str | None = None
+    origin: str | None = None
+    referer: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+class Kind(StrEnum):
+    ENVELOPE = "envelopes"
+    WRAPPED = "wrapped"  # a bare Segment call
+    MALFORMED = "malformed"  # neither: sent as it is, to become a dead letter
+    TOO_LARGE = "too large"  # not sent
+
+
+class Record(NamedTuple):
+    """What a line becomes on raw-events; `key` picks the partition."""
+
+    kind: Kind
+    value: bytes
+    key: bytes | None
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many lines were what, and the bytes sent."""
+
+    lines: Counter[Kind] = field(default_factory=Counter)
+    bytes: int = 0
+
+    @property
+    def records(self) -> int:
+        """What was sent."""
+        return self.lines.total() - self.lines[Kind.TOO_LARGE]
+
+
+class _Head(msgspec.Struct, rename="camel"):
+    """What tells an envelope from a bare call."""
+
+    v: msgspec.Raw | None = None
+    write_key: str | None = None
+    event: msgspec.Raw | None = None  # of a bare `track` call: its name
+    type: str | None = None
+
+
+_head = msgspec.json.Decoder(_Head).decode
+
+
+def as_record(line: bytes, wrapping: Wrapping) -> Record:
+    """Raises Unsendable for a bare call without a write key."""
+    try:
+        head = _head(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Record(Kind.MALFORMED, line, None)
+    if head.v is not None and head.write_key and head.event is not None:
+        return Record(Kind.ENVELOPE, line, raw_events.record_key(head.write_key))
+    if head.v is not None or head.type is None:
+        return Record(Kind.MALFORMED, line, None)
+    key = head.write_key or wrapping.write_key
+    if key is None:
+        raise Unsendable(
+            f"a bare Segment call, and no write key to send it with: {line[:60]!r}…",
+            remedy="Give --write-key (and --origin for a browser's)",
+        )
+    now = time.time_ns() // 1_000_000
+    witnesses = wrapping.origin, wrapping.referer, wrapping.ip, wrapping.user_agent
+    try:
+        return Record(Kind.WRAPPED, raw_events.wrap(line, key, *witnesses, now), raw_events.record_key(key))
+    except Poison:  # no call after all
+        return Record(Kind.MALFORMED, line, None)
+
+
+class EventFile:
+    """An open file of lines. `place` is in bytes of the file as it lies there, `size` None where unknown."""
+
+    def __init__(self, name: str, raw: io.RawIOBase, size: int | None) -> None:
+        self.name = name
+        self.size = size
+        self._raw = raw
+        buffered = io.BufferedReader(raw, 1 << 16)
+        packed = buffered.peek(2)[:2] == GZIP_MAGIC
+        self._lines: io.BufferedIOBase = gzip.GzipFile(fileobj=buffered) if packed else buffered
+
+    @property
+    def place(self) -> int:
+        return self._raw.tell() if self.size is not None else 0
+
+    def lines(self, tally: Tally) -> Iterator[bytes]:
+        """Lines without their line feeds, blank ones left out, endless ones counted as too large."""
+        try:
+            while line := self._lines.readline(LINE_BYTES_MAX + 1):
+                if len(line) > LINE_BYTES_MAX:
+                    tally.lines[Kind.TOO_LARGE] += 1
+                    while line and not line.endswith(b"\n"):
+                        line = self._lines.readline(LINE_BYTES_MAX)
+                elif line.strip():
+                    yield line.removesuffix(b"\n")
+        except (OSError, EOFError, zlib.error) as error:
+            raise Unsendable(f"{self.name} can't be read to its end: {error}") from None
+
+
+@contextmanager
+def open_events(name: str) -> Iterator[EventFile]:
+    """`-` is standard input. Raises Unsendable."""
+    if name == STDIN:
+        with open(0, "rb", buffering=0, closefd=False) as raw:
+            yield EventFile("standard input", raw, None)
+        return
+    try:
+        raw = Path(name).open("rb", buffering=0)  # noqa: SIM115 - closed below; only opening is tried
+    except OSError as error:
+        raise Unsendable(f"{name} can't be read: {error.strerror}") from None
+    with raw:
+        yield EventFile(name, raw, Path(name).stat().st_size)

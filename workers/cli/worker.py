@@ -1,0 +1,22 @@
+"""`strongroom worker`: runs a role of the fleet until SIGTERM."""
+
+import click
+
+from workers.settings import Settings
+
+
+@click.group()
+def worker() -> None:
+    """Run a role of the fleet."""
+
+
+@worker.command()
+def archive() -> int:
+    """Seal raw events into S3, under the ledger, until SIGTERM.
+
+    /livez, /readyz and /metrics are on STRONGROOM_HTTP_PORT. Exits 0 after a clean stop, with nothing lost;
+    after any other end, start it again.
+    """
+    from workers.roles import archive as role  # noqa: PLC0415 - Faust and friends, for this command alone
+
+    return role.run(Settings.load())
