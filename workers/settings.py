@@ -170,6 +170,9 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = setting(
         9464, "Port for /livez, /readyz and /metrics; 0 takes a free one and logs it"
     )
+    actor: str | None = setting(
+        None, "Who is recorded as having changed policy; without it, the user and the machine"
+    )
     log_format: LogFormat = setting(LogFormat.AUTO, "`auto` is `console` on a terminal and `json` otherwise")
     log_level: LogLevel = setting(LogLevel.INFO, "The least severe log lines to write")
 

@@ -103,7 +103,7 @@ def withhold(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
             continue
         if isinstance(value, bytes | bytearray | memoryview):
             event[name] = f"({len(value)} bytes)"
-        elif _secret(name):
+        elif _secret(name) and not isinstance(value, int | float | None):  # a number counts or measures
             event[name] = WITHHELD
     return event
 
