@@ -33,23 +33,23 @@ class PolicyShards:
         return sorted({entries.place_of(name, self._topic)[0] for name in names})
 
     async def head(self, shard: int, known: int) -> int:
-        """The newest seq, at least `known`, by leaps and then halves; 0 where the shard has no entry."""
-        page = await self._seqs_after(shard, known, FOLD_EVERY)
-        low = page[-1] if page else known
-        if len(page) < FOLD_EVERY:
-            return low
-        leap = FOLD_EVERY
-        while found := await self._seqs_after(shard, low + leap, 1):
-            low, leap = found[0], leap * 2
-        high = low + leap  # there is an entry at `low`, none above `high`
-        while low < high:
-            middle = (low + high) // 2
-            found = await self._seqs_after(shard, middle, 1)
-            if found:
-                low = found[0]
-            else:
+        """The newest seq, at least `known`; 0 where the shard has no entry.
+
+        By leaps and then halves, of whole pages: a page that is not full ends with the head.
+        """
+        low, probe, leap = known, known, FOLD_EVERY
+        while len(page := await self._seqs_after(shard, probe)) == FOLD_EVERY:
+            low = page[-1]
+            probe, leap = low + leap, leap * 2
+        high = probe  # where the page is empty there is an entry at `low`, and none above `high`
+        while not page and low < high:
+            middle = low if high - low <= FOLD_EVERY else (low + high) // 2
+            page = await self._seqs_after(shard, middle)
+            if not page:
                 high = middle
-        return low
+            elif len(page) == FOLD_EVERY:
+                low, page = page[-1], []
+        return page[-1] if page else low
 
     async def entries(
         self, shard: int, after: int, digest: str | None, head: int
@@ -104,10 +104,10 @@ class PolicyShards:
 
         return await self._retry.call(attempt)
 
-    async def _seqs_after(self, shard: int, seq: int, limit: int) -> list[int]:
-        """Of `limit` entries at most. A chain has no holes, so the first is `seq` + 1."""
+    async def _seqs_after(self, shard: int, seq: int) -> list[int]:
+        """Of the next FOLD_EVERY entries. A chain has no holes, so the first is `seq` + 1."""
         after = entries.entry_name(self._topic, shard, seq)
-        names = await self._names(entries.shard_prefix(self._topic, shard), after=after, limit=limit)
+        names = await self._names(entries.shard_prefix(self._topic, shard), after=after, limit=FOLD_EVERY)
         seqs = [entries.place_of(name, self._topic)[1] for name in names]
         for before, later in pairwise([seq, *seqs]):
             if later != before + 1:

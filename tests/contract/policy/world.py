@@ -40,6 +40,9 @@ class Topics:
     def of(self, topic: str) -> list[bytes]:
         return [value for name, _, value in self.log if name == PREFIX + topic]
 
+    def audit(self) -> list[dict[str, Any]]:
+        return [json.loads(value) for value in self.of("audit")]
+
     def compacted(self, topic: str) -> dict[str, Any]:
         """What a worker reads that starts after compaction: the last record of each key."""
         return {
