@@ -5,7 +5,6 @@ could be made to open to two plaintexts (CVE-2025-14762, CVE-2025-14763, CVE-202
 Metadata names are those after `x-amz-meta-`.
 """
 
-import base64
 import binascii
 import hmac
 import json
@@ -13,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from workers.sealing.keys import KEY_BYTES, PRINTABLE, SUITE_PAIR, TAG_BYTES, Secret, service_context
+from workers.sealing.keys import KEY_BYTES, SUITE_PAIR, TAG_BYTES, Secret, is_printable, service_context
 from workers.sealing.refusals import (
     Damaged,
     LegacyFormat,
@@ -62,6 +62,7 @@ LEGACY = frozenset(
     }
 )
 DESCRIPTION = "x-amz-m"  # V3's place for the context of raw AES and RSA wrapping, which we do not use
+_json = msgspec.json.Encoder(order="sorted")
 KMS_CONTEXT = "12"  # x-amz-w: wrapped by a key service under an encryption context
 
 
@@ -128,7 +129,7 @@ def seal(
         raise TooLarge(f"{len(plain)} bytes do not fit in one object", remedy="Lower STRONGROOM_FLUSH_BYTES")
     if SUITE_PAIR[0] in context:
         raise MalformedContext(f"{SUITE_PAIR[0]} in an encryption context is the format's own")
-    if not PRINTABLE.match("".join(text for pair in context.items() for text in pair)):
+    if not is_printable("".join(context) + "".join(context.values())):
         raise MalformedContext("an encryption context is not printable US-ASCII")
     key, commitment = derive(dek, msgid)
     metadata = {
@@ -137,7 +138,7 @@ def seal(
         WRAPPING: KMS_CONTEXT,
         COMMITMENT: _encode(commitment),
         MSGID: _encode(msgid),
-        CONTEXT: json.dumps(service_context(context), sort_keys=True, separators=(",", ":")),
+        CONTEXT: _json.encode(service_context(context)).decode("ascii"),
     }
     if size_of(metadata) > METADATA_MAX:
         raise MalformedContext(
@@ -169,7 +170,7 @@ def open_sealed(body: bytes | bytearray | memoryview, header: Header, dek: bytes
 
 def size_of(metadata: Mapping[str, str]) -> int:
     """Bytes, counted the dearest way: with the prefix that S3 puts before each name."""
-    return sum(len(PREFIX) + len(name.encode()) + len(value.encode()) for name, value in metadata.items())
+    return len("".join(metadata).encode() + "".join(metadata.values()).encode()) + len(PREFIX) * len(metadata)
 
 
 def parse_header(metadata: Mapping[str, str]) -> Header:
@@ -225,7 +226,7 @@ def _context(text: str) -> dict[str, str]:
     if not isinstance(pairs, _Pairs) or len(dict(pairs)) != len(pairs):
         raise MalformedHeader(f"{CONTEXT} is no JSON object of distinct names")
     context = dict(pairs)
-    if not all(isinstance(value, str) and PRINTABLE.match(name + value) for name, value in pairs):
+    if not all(isinstance(value, str) and is_printable(name + value) for name, value in pairs):
         raise MalformedHeader(f"{CONTEXT} holds something else than printable US-ASCII strings")
     if context.get(SUITE_PAIR[0]) != SUITE_PAIR[1]:
         raise MalformedHeader(f"{CONTEXT} does not bind the suite ({SUITE_PAIR[0]})")
@@ -237,12 +238,12 @@ class _Pairs(list[tuple[str, str]]):
 
 
 def _encode(raw: bytes) -> str:
-    return base64.b64encode(raw).decode("ascii")
+    return binascii.b2a_base64(raw, newline=False).decode("ascii")
 
 
 def _decode(name: str, text: str, length: int | None = None) -> bytes:
     try:
-        raw = base64.b64decode(text.encode("ascii"), validate=True)
+        raw = binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
     except (binascii.Error, ValueError):
         raise MalformedHeader(f"{name} is not Base64") from None
     if _encode(raw) != text:  # the unused bits of the last digit could carry anything

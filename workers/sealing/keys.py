@@ -33,7 +33,6 @@ BLOB_BYTES = HEADER.size + IV_BYTES + KEY_BYTES + TAG_BYTES
 SUITE_PAIR = ("aws:x-amz-cek-alg", "115")
 
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
-PRINTABLE = re.compile(r"[\x20-\x7e]*\Z", re.ASCII)
 
 
 class Secret(bytes):
@@ -112,15 +111,20 @@ def canonical(context: Mapping[str, str]) -> bytes:
     clients disagree about anything else.
     """
     encoded = [len(context).to_bytes(2, "big")]
-    for name in sorted(context):
-        for text in (name, context[name]):
-            if not PRINTABLE.match(text) or len(text) > 0xFFFF:
+    for pair in sorted(context.items()):
+        for text in pair:
+            if not is_printable(text) or len(text) > 0xFFFF:
                 raise MalformedContext(
-                    f"encryption context {name[:80]!r} is not printable US-ASCII",
+                    f"encryption context {pair[0][:80]!r} is not printable US-ASCII",
                     remedy="Name workspaces, sources and objects in US-ASCII",
                 )
             encoded += (len(text).to_bytes(2, "big"), text.encode("ascii"))
     return b"".join(encoded)
+
+
+def is_printable(text: str) -> bool:
+    """US-ASCII from space to tilde."""
+    return text.isascii() and text.isprintable()
 
 
 class WrappingKey:

@@ -1,8 +1,8 @@
 """Takes keys out of use: disable, enable, tombstone. Needs no root key (sealing.md, Cryptographic erasure).
 
-Every function may be called again after any failure, and finishes what was left undone. The row changes first,
-the tombstone log then tells the caches, and the last cache lets go one life later. Older versions of a row
-still hold the wrapped key: erasure is complete when they are deleted too.
+Every function may be called again after any failure, and finishes what was left undone. The row changes
+first, the tombstone log then tells the caches, and the last cache lets go one life later. Older versions of a
+row still hold the wrapped key: erasure is complete when they are deleted too.
 """
 
 from collections.abc import Sequence
