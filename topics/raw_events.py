@@ -38,7 +38,7 @@ def record_key(write_key: str) -> bytes:
     return write_key.encode(errors="replace")
 
 
-def wrap(  # noqa: PLR0917 - the order of the headers is part of the interface
+def wrap(
     call_bytes: bytes,
     write_key: str,
     origin: str | None,

@@ -10,10 +10,10 @@ import msgspec
 from topics.times import iso_ms
 from topics.write_keys import KeyState, WriteKey, checked_key, codec
 from workers.cli import context, output
-from workers.cli.policy import books, by
+from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands
-from workers.ledger.policy_chain import PolicyChain
+from workers.ledger.policy_chain import By, PolicyChain
 from workers.ledger.policy_commands import Books, Rotated, new_key
 from workers.ledger.policy_kinds import WRITE_KEYS
 from workers.settings import Settings
@@ -52,9 +52,8 @@ def keys() -> None:
 def add(key: str | None, workspace: str, source: str, reason: str, as_json: bool) -> None:
     """Register KEY, or a fresh key, as active."""
     name = new_key() if key is None else key
-    _show_one(
-        _change(lambda opened: policy_commands.add_key(opened, name, workspace, source, by(reason))), as_json
-    )
+    added = _change(lambda books, by: policy_commands.add_key(books, name, workspace, source, by), reason)
+    _show_one(added, as_json)
 
 
 @keys.command()
@@ -102,7 +101,7 @@ def rotate(old: str, new: str | None, overlap: int, reason: str, as_json: bool) 
     """Make a new key active at once, and let OLD end after an overlap."""
     name = new_key() if new is None else new
     rotated: Rotated = _change(
-        lambda opened: policy_commands.rotate_key(opened, old, name, overlap, by(reason))
+        lambda books, by: policy_commands.rotate_key(books, old, name, overlap, by), reason
     )
     if as_json:
         output.print_json({part: _json(value) for part, value in rotated._asdict().items()})
@@ -116,7 +115,7 @@ def rotate(old: str, new: str | None, overlap: int, reason: str, as_json: bool) 
 @output.json_option
 def revoke(key: str, reason: str, as_json: bool) -> None:
     """Stop KEY at once, for ever. Returns when all in-sync replicas have it."""
-    _show_one(_change(lambda opened: policy_commands.revoke_key(opened, key, by(reason))), as_json)
+    _show_one(_change(lambda books, by: policy_commands.revoke_key(books, key, by), reason), as_json)
 
 
 @keys.command()
@@ -125,13 +124,15 @@ def revoke(key: str, reason: str, as_json: bool) -> None:
 @output.json_option
 def abuse(key: str, reason: str, as_json: bool) -> None:
     """Stop KEY at once, for ever, and keep an eye on what still arrives with it."""
-    _show_one(_change(lambda opened: policy_commands.abuse_key(opened, key, by(reason))), as_json)
+    _show_one(_change(lambda books, by: policy_commands.abuse_key(books, key, by), reason), as_json)
 
 
-def _change(command: Callable[[Books], Awaitable[T]]) -> T:
+def _change(command: Callable[[Books, By], Awaitable[T]], reason: str) -> T:
+    settings = Settings.load()
+
     async def run() -> T:
-        async with books(Settings.load()) as opened:
-            return await command(opened)
+        async with open_policy(settings) as books:
+            return await command(books, asked_by(settings, reason))
 
     return context.run(run())
 

@@ -14,7 +14,6 @@ from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, open_books
 from workers.settings import Settings
 
-ACTOR = "STRONGROOM_ACTOR"
 FINDINGS = 1  # exit code
 
 
@@ -39,29 +38,24 @@ def publish(as_json: bool) -> int:
 async def _publish(settings: Settings) -> tuple[dict[str, int], list[str]]:
     published: dict[str, int] = {}
     findings: list[str] = []
-    async with books(settings) as opened:
-        for book in opened:
+    async with open_policy(settings) as books:
+        for book in books:
             published[book.chain.kind.topic], refused = await book.publish_all()
             findings += refused
     return published, findings
 
 
 @asynccontextmanager
-async def books(settings: Settings) -> AsyncIterator[Books]:
+async def open_policy(settings: Settings) -> AsyncIterator[Books]:
     """The policy chains in the ledger's bucket, and Kafka to spread them."""
     async with context.open_ledger(settings) as store, context.open_publisher(settings) as publisher:
         yield open_books(store, publisher, prefix=settings.topic_prefix, retry=context.patient())
 
 
-def by(why: str) -> By:
+def asked_by(settings: Settings, why: str) -> By:
     """The person who runs this command, now."""
     host = socket.gethostname()
-    return By(who=os.environ.get(ACTOR) or f"{_user()}@{host}", host=host, why=why, now=now())
-
-
-def now() -> int:
-    """ms since the epoch."""
-    return time.time_ns() // 1_000_000
+    return By(settings.actor or f"{_user()}@{host}", host, why, now=time.time_ns() // 1_000_000)
 
 
 def _user() -> str:

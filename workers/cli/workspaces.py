@@ -12,10 +12,10 @@ from topics.ids import checked_customer_id
 from topics.times import iso_ms
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState, codec
 from workers.cli import context, output
-from workers.cli.policy import books, by
+from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands, workspace_terms
-from workers.ledger.policy_chain import By, PolicyChain
+from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
 from workers.settings import Settings
 
@@ -82,7 +82,7 @@ def workspaces() -> None:
 )
 @click.option("--reason", default="", help="Why; kept in the history.")
 @output.json_option
-def set_workspace(  # noqa: PLR0917  # click calls it, by name
+def set_workspace(  # click calls it, by name
     workspace: str,
     plan: str | None,
     sources: Sequence[tuple[str, SourceType, tuple[str, ...] | None]],
@@ -116,7 +116,7 @@ def set_workspace(  # noqa: PLR0917  # click calls it, by name
         added = tuple(origin for origin in dict.fromkeys(origins) if origin not in after.allowed_origins)
         return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
 
-    _show_one(context.run(_set(workspace, edit, by(reason))), as_json)
+    _show_one(context.run(_set(workspace, edit, reason)), as_json)
 
 
 @workspaces.command()
@@ -161,9 +161,10 @@ def list_workspaces(state: str | None, as_json: bool) -> None:
     )
 
 
-async def _set(workspace: str, edit: Callable[[Workspace], Workspace], asked: By) -> Workspace:
-    async with books(Settings.load()) as opened:
-        return await policy_commands.set_workspace(opened, workspace, edit, asked)
+async def _set(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
+    settings = Settings.load()
+    async with open_policy(settings) as books:
+        return await policy_commands.set_workspace(books, workspace, edit, asked_by(settings, reason))
 
 
 async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:

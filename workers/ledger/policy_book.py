@@ -14,7 +14,7 @@ import msgspec
 
 from topics import audit
 from topics.audit import AuditRecord
-from workers.errors import Poison, Retryable
+from workers.errors import Fatal, Poison, Retryable
 from workers.ledger import policy_entries as entries
 from workers.ledger.policy_chain import By, PolicyChain
 from workers.ledger.policy_entries import Change, PolicyEntry, Published
@@ -34,6 +34,14 @@ class Publisher(Protocol):
 
 class Unpublished(Retryable):
     """A change is committed, and no worker acts by it yet."""
+
+
+def _unpublished(error: Retryable | Fatal) -> Unpublished | Fatal:
+    message = f"the change stands in the policy chain, but workers do not know it yet: {error.message}"
+    remedy = "Repeat the command, or run `strongroom policy publish`"
+    if isinstance(error, Retryable):
+        return Unpublished(message, remedy=remedy)
+    return Fatal(message, remedy=f"{error.remedy}. {remedy}" if error.remedy else remedy)
 
 
 class PolicyBook(Generic[P]):
@@ -62,11 +70,8 @@ class PolicyBook(Generic[P]):
             raise
         try:
             await self.publish_missing(shards)
-        except Retryable as error:
-            raise Unpublished(
-                f"the change stands in the policy chain, but workers do not know it yet: {error.message}",
-                remedy="Repeat the command, or run `strongroom policy publish`",
-            ) from error
+        except (Retryable, Fatal) as error:
+            raise _unpublished(error) from error
         return values
 
     async def publish_missing(self, shards: Iterable[int] | None = None) -> int:

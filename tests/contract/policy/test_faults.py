@@ -17,6 +17,7 @@ from workers.store.port import Stat
 
 KEY = neighbours(1)[0]
 FIRST = entry_name("write-keys", 7, 1)
+AWAY = Retryable("Kafka is away", remedy="Try again")
 SECOND = entry_name("write-keys", 7, 2)
 
 
@@ -93,14 +94,20 @@ async def test_a_change_that_kafka_did_not_take_is_said_and_published_by_the_nex
 ) -> None:
     first, second = neighbours(2)
     await add_key(books, first, "acme", "web", by())
-    topics.down = True
+    topics.down = AWAY
     with pytest.raises(Unpublished, match=r"stands in the policy chain.*strongroom policy publish") as said:
         await revoke_key(books, first, by("leaked"))
     assert said.value.exit_code == 3
     assert topics.followed()[first].state is KeyState.ACTIVE
-    topics.down = False
+    topics.down = None
     await add_key(writer(store, topics), second, "acme", "web", by())
     assert topics.followed()[first].state is KeyState.REVOKED
+
+
+async def test_a_change_that_kafka_will_never_take_says_both_remedies(topics: Topics, books: Books) -> None:
+    topics.down = Fatal("topic eu.write-keys does not exist", remedy="Create it")
+    with pytest.raises(Fatal, match=r"stands in the policy chain.*does not exist.*Create it.*policy publish"):
+        await add_key(books, KEY, "acme", "web", by())
 
 
 @pytest.mark.parametrize("repeat", ["the same", "refused"])
@@ -108,10 +115,10 @@ async def test_repeating_a_command_that_died_publishes_what_it_wrote(
     store: MemoryStore, topics: Topics, books: Books, repeat: str
 ) -> None:
     await add_key(books, KEY, "acme", "web", by())
-    topics.down = True
+    topics.down = AWAY
     with pytest.raises(Unpublished):
         await revoke_key(books, KEY, by("leaked"))
-    topics.down = False
+    topics.down = None
     again = writer(store, topics)
     if repeat == "the same":
         await revoke_key(again, KEY, by("leaked"))

@@ -9,7 +9,6 @@ from typing import Any
 
 from topics.workspaces import SourceType, Workspace
 from topics.write_keys import WriteKey, codec
-from workers.errors import Retryable
 from workers.ledger import policy_commands, workspace_terms
 from workers.ledger.policy_book import Publisher
 from workers.ledger.policy_chain import By
@@ -27,13 +26,13 @@ class Topics:
 
     def __init__(self, turn: Callable[[], Awaitable[None]] | None = None) -> None:
         self.log: list[tuple[str, bytes | None, bytes]] = []
-        self.down = False
+        self.down: Exception | None = None
         self.turn = turn or _at_once
 
     async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> None:
         await self.turn()
         if self.down:
-            raise Retryable("Kafka is away", remedy="Try again")
+            raise self.down
         self.log.append((topic, key, value))
         await self.turn()
 
