@@ -25,8 +25,8 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's coroutine to its end. Only what goes wrong underneath is logged, on stderr."""
-    logs.configure(LogFormat.AUTO, LogLevel.WARNING)
+    """Runs a command's coroutine to its end. What goes wrong is told by what it raises: logs stay quiet."""
+    logs.configure(LogFormat.AUTO, LogLevel.ERROR, libraries=False)
     return asyncio.run(main)
 
 

@@ -23,7 +23,7 @@ STDIN = "-"
 
 
 class Unsendable(StrongroomError):
-    """A file can't be read, or a line of it can't be sent as it is."""
+    """A file can't be read, or is not what was said."""
 
     exit_code = 2
 
@@ -42,6 +42,7 @@ class Wrapping:
 class Kind(StrEnum):
     ENVELOPE = "envelopes"
     WRAPPED = "wrapped"  # a bare Segment call
+    KEYLESS = "without write key"  # a bare call that nothing names a key for: sent as it is, like the next
     MALFORMED = "malformed"  # neither: sent as it is, to become a dead letter
     TOO_LARGE = "too large"  # not sent
 
@@ -67,12 +68,15 @@ class Tally:
         return self.lines.total() - self.lines[Kind.TOO_LARGE]
 
 
+NONE = msgspec.Raw()  # false
+
+
 class _Head(msgspec.Struct, rename="camel"):
     """What tells an envelope from a bare call."""
 
-    v: msgspec.Raw | None = None
+    v: msgspec.Raw = NONE
     write_key: str | None = None
-    event: msgspec.Raw | None = None  # of a bare `track` call: its name
+    event: msgspec.Raw = NONE  # of a bare `track` call: its name
     type: str | None = None
 
 
@@ -80,27 +84,25 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 def as_record(line: bytes, wrapping: Wrapping) -> Record:
-    """Raises Unsendable for a bare call without a write key."""
+    """What to send for a line. Never raises: what can't be used becomes a dead letter, as the line that it is."""
     try:
         head = _head(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return Record(Kind.MALFORMED, line, None)
-    if head.v is not None and head.write_key and head.event is not None:
+    if head.v and head.write_key and head.event:
         return Record(Kind.ENVELOPE, line, raw_events.record_key(head.write_key))
-    if head.v is not None or head.type is None:
+    if head.v or head.type is None:
         return Record(Kind.MALFORMED, line, None)
     key = head.write_key or wrapping.write_key
     if key is None:
-        raise Unsendable(
-            f"a bare Segment call, and no write key to send it with: {line[:60]!r}…",
-            remedy="Give --write-key (and --origin for a browser's)",
-        )
+        return Record(Kind.KEYLESS, line, None)
     now = time.time_ns() // 1_000_000
     witnesses = wrapping.origin, wrapping.referer, wrapping.ip, wrapping.user_agent
     try:
-        return Record(Kind.WRAPPED, raw_events.wrap(line, key, *witnesses, now), raw_events.record_key(key))
+        value = raw_events.wrap(line, key, *witnesses, now)
     except Poison:  # no call after all
         return Record(Kind.MALFORMED, line, None)
+    return Record(Kind.WRAPPED, value, raw_events.record_key(key))
 
 
 class EventFile:

@@ -7,7 +7,16 @@ import click
 
 from topics import raw_events
 from workers.cli import context, output
-from workers.cli.event_files import EventFile, Kind, Tally, Wrapping, as_record, open_events
+from workers.cli.event_files import (
+    EventFile,
+    Kind,
+    Record,
+    Tally,
+    Unsendable,
+    Wrapping,
+    as_record,
+    open_events,
+)
 from workers.errors import Poison
 from workers.settings import Settings
 from workers.stream.publish import Publisher
@@ -74,15 +83,20 @@ async def send_file(
     """Sends every line. `advance` is told how many bytes of the file are behind."""
     seen = 0
     for number, line in enumerate(file.lines(tally)):
-        await send_line(publisher, prefix, line, wrapping, tally)
+        record = as_record(line, wrapping)
+        if number == 0 and record.kind is Kind.KEYLESS:
+            raise Unsendable(
+                f"{file.name} begins with a bare Segment call, and no write key to send it with",
+                remedy="Give --write-key (and --origin for a browser's)",
+            )
+        await send_record(publisher, prefix, record, tally)
         if number % PACE == 0:
             advance(file.place - seen)
             seen = file.place
 
 
-async def send_line(publisher: Publisher, prefix: str, line: bytes, wrapping: Wrapping, tally: Tally) -> None:
+async def send_record(publisher: Publisher, prefix: str, record: Record, tally: Tally) -> None:
     """Returns when the record is in a batch: memory stays bounded however fast lines come."""
-    record = as_record(line, wrapping)
     try:
         await publisher.send(prefix + raw_events.NAME, record.key, record.value)
     except Poison:  # larger than the topic takes

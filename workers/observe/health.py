@@ -17,7 +17,7 @@ def progress(
 ) -> Verdict:
     """The watchdog: work waits, nothing was taken or committed for `timeout` seconds, and no hold says why.
 
-    `now` and `last_progress` are ms since the epoch, `lag` is in offsets not fetched, `flushes` are under way.
+    `now` and `last_progress` are ms since the epoch, `lag` is in offsets, `flushes` are under way.
     A worker that is not well must exit, so that its partitions go to one that can.
     """
     if lag <= MARKERS and not flushes:

@@ -47,8 +47,14 @@ LIBRARIES = (
 )
 
 
-def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO = sys.stderr) -> None:
-    """Sends everything, the libraries' lines included, to `stream`. Call it once, before the first line."""
+def configure(
+    log_format: LogFormat, log_level: LogLevel, *, libraries: bool = True, stream: TextIO | None = None
+) -> None:
+    """Sends everything to `stream` (standard error), with the libraries' warnings unless told not to.
+
+    Call it once, before the first line.
+    """
+    stream = stream or sys.stderr
     as_json = log_format is LogFormat.JSON or (log_format is LogFormat.AUTO and not stream.isatty())
     level = getattr(logging, log_level.upper())
     before: list[Processor] = [
@@ -77,7 +83,7 @@ def configure(log_format: LogFormat, log_level: LogLevel, stream: TextIO = sys.s
         logger = logging.getLogger(library)
         logger.handlers.clear()
         logger.propagate = True
-        logger.setLevel(logging.WARNING)
+        logger.setLevel(logging.WARNING if libraries else logging.CRITICAL)
     logging.captureWarnings(True)
     structlog.configure(
         processors=[
