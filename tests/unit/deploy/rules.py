@@ -1,0 +1,181 @@
+"""What manifests must keep to, as rules that say in words what is wrong: each yields its findings."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from tests.unit.deploy.manifests import Json, Manifests
+from workers.settings import Settings
+
+PREFIX = "STRONGROOM_"
+SETTINGS = {PREFIX + name.upper() for name in Settings.model_fields}
+
+Rule = Callable[[Manifests], Iterator[str]]
+
+
+def matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
+    return bool(selector) and selector.items() <= labels.items()
+
+
+def selectors_find_the_pods(m: Manifests) -> Iterator[str]:
+    found = {
+        "StatefulSet": m.workload["spec"]["selector"]["matchLabels"],
+        "Service": m.resources["Service"]["spec"]["selector"],
+        "PodDisruptionBudget": m.resources["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        "NetworkPolicy": m.resources["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
+    }
+    for number, spread in enumerate(m.pod["topologySpreadConstraints"]):
+        found[f"topology spread {number}"] = spread["labelSelector"]["matchLabels"]
+    for what, selector in found.items():
+        if not matches(selector, m.pod_labels):
+            yield f"{what} selects {selector}, the pods are {m.pod_labels}"
+
+
+def the_service_gives_the_pods_their_names(m: Manifests) -> Iterator[str]:
+    service = m.resources["Service"]
+    if m.workload["spec"]["serviceName"] != service["metadata"]["name"]:
+        yield f"serviceName {m.workload['spec']['serviceName']} is no Service here"
+    if service["spec"]["clusterIP"] != "None":
+        yield "the Service is not headless"
+
+
+def ports_and_probes_agree(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    named = {port["name"]: port["containerPort"] for port in container["ports"]}
+    for probe in ("livenessProbe", "readinessProbe"):
+        port = container[probe]["httpGet"]["port"]
+        if port not in named:
+            yield f"{probe} asks port {port!r}, the container names {sorted(named)}"
+    for port in m.resources["Service"]["spec"]["ports"]:
+        if port["targetPort"] not in named:
+            yield f"the Service goes to port {port['targetPort']!r}, the container names {sorted(named)}"
+    for ingress in m.resources["NetworkPolicy"]["spec"]["ingress"]:
+        for port in ingress["ports"]:
+            if port["port"] not in named:
+                yield f"the NetworkPolicy admits port {port['port']!r}, the container names {sorted(named)}"
+    listens = environment(m, container).get("STRONGROOM_HTTP_PORT")
+    if listens != str(named.get("http")):
+        yield f"the worker listens on {listens}, the container's port http is {named.get('http')}"
+    if environment(m, container).get("STRONGROOM_HTTP_HOST") != "0.0.0.0":
+        yield "the worker listens where no probe reaches it"
+
+
+def probes_ask_what_the_worker_serves(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        if container[probe]["httpGet"]["path"] != path:
+            yield f"{probe} asks {container[probe]['httpGet']['path']}, not {path}"
+
+
+def environment(m: Manifests, container: Json) -> dict[str, str]:
+    """The variables of a container; those that only the cluster knows stand for themselves."""
+    given: dict[str, str] = {}
+    for source in container.get("envFrom", []):
+        given |= m.settings.get(source.get("configMapRef", {}).get("name", ""), {})
+    for variable in container.get("env", []):
+        given[variable["name"]] = variable.get("value", "from-the-cluster")
+    return given
+
+
+def every_variable_is_a_setting(m: Manifests) -> Iterator[str]:
+    for container in m.containers:
+        for source in container.get("envFrom", []):
+            name = source.get("configMapRef", {}).get("name")
+            if name is not None and name not in m.settings:
+                yield f"no ConfigMap {name} is made"
+        for name in environment(m, container):
+            if name.startswith(PREFIX) and name not in SETTINGS:
+                yield f"{name} is no setting"
+    if m.pod.get("enableServiceLinks") is not False:
+        yield "enableServiceLinks is not false: STRONGROOM_…_PORT variables come in, which are no settings"
+
+
+def each_pod_is_a_member_of_its_own(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    sources = {
+        v["name"]: v.get("valueFrom", {}).get("fieldRef", {}).get("fieldPath") for v in container["env"]
+    }
+    if sources.get("STRONGROOM_INSTANCE_ID") != "metadata.name":
+        yield "STRONGROOM_INSTANCE_ID is not the pod's name: workers would fence each other"
+
+
+def there_is_time_for_the_last_flush(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    default = Settings.model_fields["shutdown_timeout"].default
+    needed = float(environment(m, container).get("STRONGROOM_SHUTDOWN_TIMEOUT", default))
+    if m.pod["terminationGracePeriodSeconds"] < needed + 10:
+        yield f"killed after {m.pod['terminationGracePeriodSeconds']} s, the last flush may take {needed} s"
+
+
+def pods_are_restricted(m: Manifests) -> Iterator[str]:
+    """Pod Security Standards, level restricted, and a read-only root besides."""
+    context = m.pod["securityContext"]
+    if not (context.get("runAsNonRoot") and context.get("runAsUser", 0) > 0):
+        yield "runs as root"
+    if context.get("seccompProfile", {}).get("type") != "RuntimeDefault":
+        yield "has no seccomp profile"
+    for container in m.containers:
+        own = container["securityContext"]
+        if own.get("allowPrivilegeEscalation") is not False:
+            yield f"{container['name']} may gain privileges"
+        if own.get("readOnlyRootFilesystem") is not True:
+            yield f"{container['name']} may write to its root file system"
+        if own.get("capabilities", {}) != {"drop": ["ALL"]}:
+            yield f"{container['name']} keeps capabilities"
+    for volume in m.pod["volumes"]:
+        if not volume.keys() & {"emptyDir", "secret", "configMap", "projected"}:
+            yield f"volume {volume['name']} is of a kind that is not allowed"
+    labels = m.resources["Namespace"]["metadata"]["labels"]
+    if labels.get("pod-security.kubernetes.io/enforce") != "restricted":
+        yield "the namespace admits pods that are not restricted"
+
+
+def volumes_and_mounts_agree(m: Manifests) -> Iterator[str]:
+    volumes = {volume["name"] for volume in m.pod["volumes"]}
+    mounted = {mount["name"] for container in m.containers for mount in container["volumeMounts"]}
+    if volumes != mounted:
+        yield f"volumes are {sorted(volumes)}, mounted are {sorted(mounted)}"
+    [container] = m.pod["containers"]
+    paths = [mount["mountPath"] for mount in container["volumeMounts"]]
+    key = environment(m, container).get("STRONGROOM_ROOT_KEY_FILE", "")
+    if not any(key.startswith(f"{path}/") for path in paths):
+        yield f"the root key {key!r} lies in no volume"
+    if "/tmp" not in paths:
+        yield "nothing can be written to /tmp"
+
+
+def the_root_key_is_its_owners_alone(m: Manifests) -> Iterator[str]:
+    """workers/sealing/root.py refuses a key that others may read."""
+    [copy] = m.pod["initContainers"]
+    mode = int(copy["command"][copy["command"].index("-m") + 1], 8)
+    if mode & 0o077:
+        yield f"the root key is open to others (mode {mode:04o})"
+    [container] = m.pod["containers"]
+    if copy["command"][-1] != environment(m, container).get("STRONGROOM_ROOT_KEY_FILE"):
+        yield f"the root key is put at {copy['command'][-1]}, and looked for elsewhere"
+
+
+def containers_say_what_they_need(m: Manifests) -> Iterator[str]:
+    for container in m.containers:
+        resources = container.get("resources", {})
+        if not {"cpu", "memory"} <= resources.get("requests", {}).keys():
+            yield f"{container['name']} requests no CPU or no memory"
+        if "memory" not in resources.get("limits", {}):
+            yield f"{container['name']} has no limit of memory"
+
+
+RULES: tuple[Rule, ...] = (
+    selectors_find_the_pods,
+    the_service_gives_the_pods_their_names,
+    ports_and_probes_agree,
+    probes_ask_what_the_worker_serves,
+    every_variable_is_a_setting,
+    each_pod_is_a_member_of_its_own,
+    there_is_time_for_the_last_flush,
+    pods_are_restricted,
+    volumes_and_mounts_agree,
+    the_root_key_is_its_owners_alone,
+    containers_say_what_they_need,
+)
+
+
+def findings(m: Manifests) -> list[str]:
+    return [finding for rule in RULES for finding in rule(m)]

@@ -1,0 +1,157 @@
+"""The Kubernetes base keeps to every rule, and every rule finds the fault that it is for."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.unit.deploy.manifests import BASE, Manifests, read_base
+from tests.unit.deploy.rules import environment, findings
+from workers.settings import Settings
+
+
+@pytest.fixture
+def base() -> Manifests:
+    return copy.deepcopy(read_base())
+
+
+def test_the_base_keeps_to_every_rule(base: Manifests) -> None:
+    assert findings(base) == []
+
+
+def test_the_base_is_whole(base: Manifests) -> None:
+    listed = {*base.kustomization["resources"], "kustomization.yaml"}
+    assert {path.name for path in BASE.glob("*.yaml")} == listed
+    assert set(base.resources) == {
+        *("Namespace", "ServiceAccount", "Service", "StatefulSet", "PodDisruptionBudget", "NetworkPolicy")
+    }
+    account = base.resources["ServiceAccount"]["metadata"]["name"]
+    assert base.pod["serviceAccountName"] == account
+    assert base.kustomization["namespace"] == base.resources["Namespace"]["metadata"]["name"]
+    assert {container["image"] for container in base.containers} == {
+        image["name"] for image in base.kustomization["images"]
+    }
+
+
+def test_a_worker_accepts_the_settings_of_the_base(base: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+    [container] = base.pod["containers"]
+    for name, value in environment(base, container).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert settings.instance_id == "from-the-cluster"
+    assert settings.http_port == 8080
+
+
+def container(m: Manifests) -> Any:
+    return m.pod["containers"][0]
+
+
+Plant = Callable[[Manifests], object]
+FAULTS: dict[str, tuple[Plant, str]] = {
+    "service of another app": (
+        lambda m: m.resources["Service"]["spec"]["selector"].update({"app.kubernetes.io/component": "judge"}),
+        "Service selects",
+    ),
+    "budget for everything": (
+        lambda m: m.resources["PodDisruptionBudget"]["spec"]["selector"].update(matchLabels={}),
+        "PodDisruptionBudget selects",
+    ),
+    "spread over other pods": (
+        lambda m: m.pod["topologySpreadConstraints"][1].update(labelSelector={"matchLabels": {"a": "b"}}),
+        "topology spread 1 selects",
+    ),
+    "policy for other pods": (
+        lambda m: m.resources["NetworkPolicy"]["spec"]["podSelector"].update(matchLabels={"a": "b"}),
+        "NetworkPolicy selects",
+    ),
+    "no such service": (lambda m: m.workload["spec"].update(serviceName="x"), "is no Service here"),
+    "balanced service": (
+        lambda m: m.resources["Service"]["spec"].update(clusterIP="10.0.0.1"),
+        "not headless",
+    ),
+    "probe of no port": (
+        lambda m: container(m)["livenessProbe"]["httpGet"].update(port="metrics"),
+        "livenessProbe asks port 'metrics'",
+    ),
+    "probe of no path": (
+        lambda m: container(m)["readinessProbe"]["httpGet"].update(path="/ready"),
+        "readinessProbe asks /ready",
+    ),
+    "policy for no port": (
+        lambda m: m.resources["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0].update(port="metrics"),
+        "NetworkPolicy admits port 'metrics'",
+    ),
+    "worker on another port": (
+        lambda m: m.settings["strongroom-archive"].update(STRONGROOM_HTTP_PORT="9464"),
+        "listens on 9464",
+    ),
+    "worker on loopback": (
+        lambda m: m.settings["strongroom-archive"].pop("STRONGROOM_HTTP_HOST"),
+        "where no probe reaches it",
+    ),
+    "misspelt setting": (
+        lambda m: m.settings["strongroom-archive"].update(STRONGROOM_FLUSH_BYTE="1"),
+        "STRONGROOM_FLUSH_BYTE is no setting",
+    ),
+    "misspelt variable": (
+        lambda m: container(m)["env"].append({"name": "STRONGROOM_INSTANCE", "value": "x"}),
+        "STRONGROOM_INSTANCE is no setting",
+    ),
+    "no such map": (
+        lambda m: container(m)["envFrom"][0]["configMapRef"].update(name="x"),
+        "no ConfigMap x is made",
+    ),
+    "service links": (lambda m: m.pod.pop("enableServiceLinks"), "enableServiceLinks is not false"),
+    "one member for all": (
+        lambda m: container(m)["env"][0].update(valueFrom={"fieldRef": {"fieldPath": "metadata.namespace"}}),
+        "would fence each other",
+    ),
+    "killed in the last flush": (
+        lambda m: m.pod.update(terminationGracePeriodSeconds=30),
+        "the last flush may take 40.0 s",
+    ),
+    "root": (lambda m: m.pod["securityContext"].update(runAsUser=0), "runs as root"),
+    "no seccomp": (lambda m: m.pod["securityContext"].pop("seccompProfile"), "no seccomp profile"),
+    "init container may escalate": (
+        lambda m: m.pod["initContainers"][0].update(securityContext={}),
+        "root-key may gain privileges",
+    ),
+    "writable root": (
+        lambda m: container(m)["securityContext"].update(readOnlyRootFilesystem=False),
+        "archive may write to its root",
+    ),
+    "a capability": (
+        lambda m: container(m)["securityContext"]["capabilities"].update(add=["NET_ADMIN"]),
+        "archive keeps capabilities",
+    ),
+    "host path": (
+        lambda m: (
+            m.pod["volumes"][2].update(hostPath={"path": "/"}, emptyDir=None)
+            or m.pod["volumes"][2].pop("emptyDir")
+        ),
+        "volume tmp is of a kind",
+    ),
+    "lax namespace": (
+        lambda m: m.resources["Namespace"]["metadata"]["labels"].clear(),
+        "admits pods that are not restricted",
+    ),
+    "unmounted volume": (lambda m: m.pod["volumes"].append({"name": "x", "emptyDir": {}}), "volumes are"),
+    "no /tmp": (lambda m: container(m)["volumeMounts"].pop(), "nothing can be written to /tmp"),
+    "key outside": (
+        lambda m: m.settings["strongroom-archive"].update(STRONGROOM_ROOT_KEY_FILE="/root.key"),
+        "lies in no volume",
+    ),
+    "key open to others": (
+        lambda m: m.pod["initContainers"][0]["command"].__setitem__(2, "0440"),
+        "open to others (mode 0440)",
+    ),
+    "no limit": (lambda m: container(m)["resources"].pop("limits"), "archive has no limit of memory"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_planted_fault_is_found(base: Manifests, fault: str) -> None:
+    plant, finding = FAULTS[fault]
+    plant(base)
+    assert any(finding in found for found in findings(base)), findings(base)
