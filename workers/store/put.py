@@ -26,7 +26,7 @@ KEEP_ALIVE = (
     12.0  # seconds; S3 closes idle connections after 20 or so, and a PUT on one that it closed is lost
 )
 SLOWEST = 1 << 20  # bytes a second: a slower upload is given up
-LARGE = 256 << 10  # bytes; from here a digest is made in a thread, as 1 MiB takes 1 ms
+LARGE = 1 << 20  # bytes; above, a digest takes over 1 ms and is made in a thread
 
 
 class FrozenCredentials(NamedTuple):
@@ -106,7 +106,7 @@ class Putter:
             async with self._session.put(
                 URL(self._origin + path, encoded=True),
                 # aiohttp writes bytes whole, a file piece by piece with turns of the loop between
-                data=body if len(body) < LARGE else io.BytesIO(body),
+                data=body if len(body) <= LARGE else io.BytesIO(body),
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
@@ -159,7 +159,7 @@ class Putter:
 
 
 async def _digest(body: bytes) -> str:
-    if len(body) < LARGE:
+    if len(body) <= LARGE:
         return sha256(body).hexdigest()
     return await asyncio.to_thread(lambda: sha256(body).hexdigest())
 

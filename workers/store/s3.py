@@ -202,11 +202,16 @@ class _S3Store:
     async def versions(self, prefix: str) -> AsyncIterator[Version]:
         what = f"versions {self._name}/{prefix}"
         more: dict[str, str] = {}
+        last: Version | None = None
         while True:
             with _translated(what):
                 page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
             for version in _in_order(page):
-                yield version
+                if (
+                    version != last
+                ):  # versitygw begins a page with the last one's end where no versions are kept
+                    yield version
+                last = version
             if not page["IsTruncated"]:
                 return
             more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
