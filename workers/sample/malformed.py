@@ -20,9 +20,9 @@ def broken(random: Random, good: Callable[[], bytes]) -> Iterator[tuple[str, byt
         bad = random.choice((b"\x80", b"\xc0\xaf", b"\xed\xa0\x80", "é".encode("latin-1")))
         return whole[:middle] + b'"note":"' + bad + b'",' + whole[middle:]
 
-    def bare() -> bytes:
-        """A call without its envelope: somebody produced to the topic past the collector."""
-        return good().split(b'"event":', 1)[1][:-1]
+    def batch() -> bytes:
+        """The body of an SDK's request, as somebody produces it past the collector."""
+        return b'{"batch":[' + good().split(b'"event":', 1)[1][:-1] + b'],"writeKey":"batch"}'
 
     def version(v: bytes) -> bytes:
         return good().replace(b'{"v":1,', b'{"v":' + v + b",", 1)
@@ -41,7 +41,7 @@ def broken(random: Random, good: Callable[[], bytes]) -> Iterator[tuple[str, byt
         lambda: b"undefined",
     )
     no_envelope: tuple[Callable[[], bytes], ...] = (
-        bare,
+        batch,
         lambda: b"{}",
         lambda: b"null",
         lambda: b"42",

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers import sample
+from workers.cli.event_files import Wrapping, as_record
 from workers.sample import generate
 from workers.sample.generate import Key, Record
 
@@ -54,6 +55,11 @@ def test_shipped_policy_is_what_the_generator_makes() -> None:
 
 def test_lines_reads_every_record_as_it_was_made() -> None:
     assert list(sample.lines()) == [record.sent.value for record in generated()[0]]
+
+
+def test_send_sends_every_line_as_it_is() -> None:
+    # a bare call would be wrapped, or refused for want of a key: the sample is to be sendable by hand too
+    assert [as_record(line, Wrapping()).value for line in sample.lines()] == list(sample.lines())
 
 
 def test_policy_counts_every_record_once() -> None:
