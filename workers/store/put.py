@@ -10,13 +10,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import aiohttp
 from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # ships no types
 from botocore.utils import get_environ_proxies  # type: ignore[import-untyped]  # ships no types
 from yarl import URL
 
+from workers.store.address import Address
 from workers.store.connect import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
 from workers.store.port import Condition, Denied, IfAbsent, Unavailable
 from workers.store.refusals import CHECK_CREDENTIALS, code_in, refusal, unanswered
@@ -35,25 +36,6 @@ class FrozenCredentials(NamedTuple):
     access_key: str
     secret_key: str
     token: str | None
-
-
-class Address(NamedTuple):
-    """Where a bucket's objects are, as botocore resolved it."""
-
-    scheme: str
-    host: str  # with its port, unless it is the scheme's own
-    path: str  # before the key: `/` or `/bucket/`
-    region: str
-
-    @classmethod
-    def of(cls, presigned: str, key: str) -> "Address":
-        """From a presigned URL of `key`, which is free of characters that need encoding."""
-        parts = urlsplit(presigned)
-        scope = URL(presigned).query["X-Amz-Credential"].split("/")
-        port = (
-            f":{parts.port}" if parts.port and parts.port != {"https": 443, "http": 80}[parts.scheme] else ""
-        )
-        return cls(parts.scheme, f"{parts.hostname}{port}", parts.path.removesuffix(key), scope[-3])
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

@@ -22,6 +22,7 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # ships no ty
 from botocore.exceptions import ConnectionError as NotConnected
 
 from workers.errors import Fatal
+from workers.store.address import address_of
 from workers.store.connect import (
     CONNECT_TIMEOUT,
     CONNECTIONS,
@@ -43,12 +44,11 @@ from workers.store.port import (
     Store,
     Version,
 )
-from workers.store.put import Address, Putter, frozen
+from workers.store.put import Putter, frozen
 from workers.store.refusals import CHECK_CREDENTIALS, Beyond, error_code, head_refusal, refusal, unanswered
 from workers.tls import client_context
 
 PAGE = 1000  # keys a list or delete request
-PROBE = "k"  # a key that needs no encoding
 
 _NO_CREDENTIALS = (
     NoCredentialsError,
@@ -98,8 +98,8 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
                     ),
                 )
             )
-            presigned = await client.generate_presigned_url("put_object", {"Bucket": bucket, "Key": PROBE})
-        putter = Putter(name, Address.of(presigned, PROBE), frozen(session), context)
+            address = await address_of(client, bucket)
+        putter = Putter(name, address, frozen(session), context)
         opened.push_async_callback(putter.close)
         return _S3Store(name, bucket, client, putter, opened.pop_all())
 

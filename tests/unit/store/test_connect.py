@@ -1,0 +1,68 @@
+"""Where objects are sent, and that no setting loses the verified connection on the way."""
+
+import ssl
+
+import pytest
+from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
+
+from workers.errors import Fatal
+from workers.store.address import Address
+from workers.store.connect import VerifiedConfig, http_session, refuse_clear_text
+from workers.store.s3 import open_s3
+from workers.tls import client_context
+
+
+def test_a_merged_configuration_keeps_the_verified_session() -> None:
+    session = http_session(client_context(), allow_http=False)
+    merged = VerifiedConfig(http_session_cls=session).merge(AioConfig(read_timeout=7))
+    assert merged.http_session_cls is session
+    assert merged.read_timeout == 7
+
+
+def test_every_connection_verifies_names_and_chains() -> None:
+    context = client_context()
+    assert context.check_hostname
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
+    old = {str(cipher["name"]) for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"}
+    assert old
+    assert all(name.startswith("ECDHE-") and "-GCM-" in name for name in old)
+
+
+@pytest.mark.parametrize("url", ["http://s3.example", "http://10.0.0.7:9000", "http://localhost.example"])
+async def test_clear_text_to_another_machine_is_refused(url: str) -> None:
+    with pytest.raises(Fatal, match=url):
+        await open_s3("bucket", endpoint=url, region="us-east-1")
+    refuse_clear_text(url, allow_http=True)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9000", "http://[::1]:9000", "http://localhost", "https://s3.example"]
+)
+def test_tls_and_this_machine_are_not(url: str) -> None:
+    refuse_clear_text(url, allow_http=False)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "bucket", "expected"),
+    [
+        (None, "bucket", Address("https", "bucket.s3.eu-central-1.amazonaws.com", "/", "eu-central-1")),
+        (
+            None,
+            "dotted.bucket",
+            Address("https", "s3.eu-central-1.amazonaws.com", "/dotted.bucket/", "eu-central-1"),
+        ),
+        ("http://127.0.0.1:9000", "bucket", Address("http", "127.0.0.1:9000", "/bucket/", "eu-central-1")),
+        ("https://s3.example:443", "bucket", Address("https", "s3.example", "/bucket/", "eu-central-1")),
+        (
+            None,
+            "arn:aws:s3:eu-west-1:123456789012:accesspoint/ap",
+            Address("https", "ap-123456789012.s3-accesspoint.eu-west-1.amazonaws.com", "/", "eu-west-1"),
+        ),
+        ("http://[::1]:9000", "bucket", Address("http", "[::1]:9000", "/bucket/", "eu-central-1")),
+    ],
+)
+async def test_botocore_says_where_a_bucket_is(endpoint: str | None, bucket: str, expected: Address) -> None:
+    store = await open_s3(bucket, endpoint=endpoint, region="eu-central-1")
+    assert store._putter._address == expected  # type: ignore[attr-defined] # seen nowhere else before a request
+    await store.close()
