@@ -84,7 +84,7 @@ _head = msgspec.json.Decoder(_Head).decode
 
 
 def as_record(line: bytes, wrapping: Wrapping) -> Record:
-    """What to send for a line. Never raises: what can't be used becomes a dead letter, as the line that it is."""
+    """What to send for a line. Never raises: what can't be used goes as it is, to become a dead letter."""
     try:
         head = _head(line)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

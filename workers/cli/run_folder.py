@@ -1,4 +1,4 @@
-"""The folder of one run of the embedded stack, with root key and logs: gone after a good end, kept after a bad."""
+"""The folder of one run of the embedded stack: gone after a good end, kept with its logs after a bad one."""
 
 import shutil
 import tempfile

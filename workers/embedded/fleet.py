@@ -63,7 +63,7 @@ class Fleet:
 
 @asynccontextmanager
 async def embedded_fleet(folder: Path, *, flush_interval: float) -> AsyncIterator[Fleet]:
-    """Yields when the archive worker is ready. All files are in `folder`; the processes end with the block."""
+    """Yields when the archive worker is ready. Files are in `folder`; processes end with the block."""
     async with embedded_stack(folder) as stack:
         ours = {variable("flush_interval"): str(flush_interval)}
         with environment({**stack.environ, **ours}):

@@ -87,6 +87,9 @@ def _settings(bootstrap: str, endpoint: str, folder: Path) -> dict[str, str]:
         f"{PREFIX}KAFKA_BOOTSTRAP": bootstrap,
         f"{PREFIX}TOPIC_PARTITIONS": "4",
         f"{PREFIX}TOPIC_REPLICATION": "1",
+        # the broker lets the first member of a group wait for half of its session time-out
+        f"{PREFIX}SESSION_TIMEOUT": "3",
+        f"{PREFIX}HEARTBEAT_INTERVAL": "1",
         f"{PREFIX}S3_ENDPOINT": endpoint,
         f"{PREFIX}S3_REGION": REGION,
         f"{PREFIX}S3_BUCKET": BUCKET,
