@@ -12,12 +12,16 @@ from tests.system.fleet import Fleet
 from tests.system.reader import Reader
 
 
-@pytest.fixture
-def fleet(kafka: Kafka, s3: S3, tmp_path: Path) -> Iterator[Fleet]:
-    fleet = Fleet(tmp_path, kafka.bootstrap, s3.endpoint, s3.bucket(), f"t{uuid.uuid4().hex[:8]}-")
+def fleet_on(kafka: Kafka, s3: S3, folder: Path) -> Iterator[Fleet]:
+    fleet = Fleet(folder, kafka.bootstrap, s3.endpoint, s3.bucket(), f"t{uuid.uuid4().hex[:8]}-")
     fleet.create()
     yield fleet
     fleet.close()
+
+
+@pytest.fixture
+def fleet(kafka: Kafka, s3: S3, tmp_path: Path) -> Iterator[Fleet]:
+    yield from fleet_on(kafka, s3, tmp_path)
 
 
 @pytest.fixture

@@ -1,0 +1,242 @@
+"""The main job against its floor, in one run: records/s, CPU µs a record, RSS; and is each record there once?
+
+The floor does what nobody can do without, in one Python loop: librdkafka consumes, msgspec decodes the key,
+zstd-1 and AES-256-GCM seal a group's records, the worker's own PUT path stores them. The worker is `strongroom
+worker archive`, a process of its own; its CPU is user + system of the whole process, from start to exit.
+
+    python -m tests.benchmarks.bench_archive [RECORDS]
+"""
+
+import asyncio
+import json
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import zstandard
+from confluent_kafka import Consumer, Producer, TopicPartition
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from tests.stack import ladder
+from tests.stack.kafka import kafka_on
+from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
+from tests.system.fleet import COMMAND, Fleet
+from workers.__main__ import run
+from workers.intake.sort import join_lines
+from workers.sample.load import load_keys, records
+from workers.store.port import IF_ABSENT
+from workers.store.s3 import open_s3
+
+PARTITIONS = 8
+KEYS = 200
+SIZE = 760  # bytes a record
+FLUSH_BYTES = 64 * 1024 * 1024
+
+
+class Cost(NamedTuple):
+    seconds: float
+    cpu: float  # seconds
+    rss: int  # bytes, the highest
+
+
+class Head(msgspec.Struct):
+    write_key: str = msgspec.field(name="writeKey")
+
+
+def main(count: int) -> None:
+    with stack() as (bootstrap, s3), tempfile.TemporaryDirectory() as folder:
+        fleet = Fleet(
+            Path(folder),
+            bootstrap,
+            s3.endpoint,
+            s3.bucket(),
+            f"b{uuid.uuid4().hex[:8]}-",
+            partitions=PARTITIONS,
+        )
+        fleet.create()
+        set_up(fleet)
+        ends = fill(fleet, count)
+        print(
+            f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; Kafka {ladder.kafka().said}"
+        )
+        floor = in_child(fleet, s3.bucket(), count)
+        print(line("floor", floor, count))
+        worker = archive(fleet, ends, count)
+        print(line("worker", worker, count))
+        print(
+            f"worker / floor: {worker.cpu / floor.cpu:.2f}x CPU, {worker.seconds / floor.seconds:.2f}x time"
+        )
+        read_back(fleet, count)
+
+
+def line(name: str, cost: Cost, count: int) -> str:
+    return (
+        f"{name:7} {count / cost.seconds:>10,.0f} records/s  {cost.cpu / count * 1e6:6.2f} CPU µs/record  "
+        f"{cost.rss / 2**20:6.0f} MiB RSS  {cost.seconds:6.1f} s"
+    )
+
+
+@contextmanager
+def stack() -> Iterator[tuple[str, S3]]:
+    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
+    kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
+    try:
+        kafka.start()
+        s3.start()
+        yield kafka.bootstrap, s3
+    finally:
+        s3.close()
+        kafka.close()
+
+
+def set_up(fleet: Fleet) -> None:
+    """20 workspaces of 10 sources, a key each. The commands run in this process: 220 starts take minutes."""
+    os.environ.update(fleet.environment())
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        for workspace in range(20):
+            sources = [f"--source=s{number}:server" for number in range(10)]
+            assert run(["workspaces", "set", f"w{workspace}", *sources]) == 0
+        for number, key in enumerate(load_keys(KEYS)):
+            place = ["--workspace", f"w{number % 20}", "--source", f"s{number // 20}"]
+            assert run(["keys", "add", key, *place]) == 0
+
+
+def fill(fleet: Fleet, count: int) -> dict[int, int]:
+    ends: Counter[int] = Counter()
+    producer = Producer(
+        {
+            "bootstrap.servers": fleet.bootstrap,
+            "acks": "all",
+            "linger.ms": 50,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 500_000,
+        }
+    )
+    topic = f"{fleet.prefix}raw-events"
+    for number, (key, value) in enumerate(records(1, count, KEYS, SIZE)):
+        partition = number % PARTITIONS
+        while True:
+            try:
+                producer.produce(topic, value, key, partition)
+                break
+            except BufferError:
+                producer.poll(0.5)
+        ends[partition] += 1
+    assert producer.flush(300) == 0
+    return dict(ends)
+
+
+def in_child(fleet: Fleet, bucket: str, count: int) -> Cost:
+    """The floor in a process of its own, so that its CPU and memory are its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.benchmarks.bench_archive", "--floor", fleet.bootstrap,
+         f"{fleet.prefix}raw-events", fleet.endpoint, bucket, str(count)],
+        stdout=subprocess.PIPE,
+        check=True,
+    )  # fmt: skip
+    return Cost(**json.loads(done.stdout))
+
+
+async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: int) -> Cost:
+    store = await open_s3(bucket, endpoint=endpoint, region="us-east-1")
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False}
+    )
+    consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
+    decode, compress = msgspec.json.Decoder(Head).decode, zstandard.ZstdCompressor(level=1).compress
+    began, cpu = time.perf_counter(), time.process_time()
+    groups: dict[str, list[bytes]] = {}
+    seen = held = 0
+
+    async def flush() -> None:
+        places = asyncio.Semaphore(16)
+
+        async def put(lines: list[bytes]) -> None:
+            async with places:
+                key = AESGCM(secrets.token_bytes(32))
+                sealed = key.encrypt(b"\x01" * 12, compress(join_lines(lines)), None)
+                await store.put(f"floor/{uuid.uuid4().hex}", sealed, condition=IF_ABSENT)
+
+        await asyncio.gather(*map(put, groups.values()))
+        groups.clear()
+
+    while seen < count:
+        for message in consumer.consume(1000, 1.0):
+            value = message.value()
+            assert value is not None
+            groups.setdefault(decode(value).write_key, []).append(value)
+            held += len(value)
+            seen += 1
+        if held >= FLUSH_BYTES * PARTITIONS or seen == count:
+            await flush()
+            held = 0
+    cost = Cost(time.perf_counter() - began, time.process_time() - cpu, max_rss(resource.RUSAGE_SELF))
+    consumer.close()
+    await store.close()
+    return cost
+
+
+def archive(fleet: Fleet, ends: dict[int, int], count: int) -> Cost:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    worker = fleet.worker(STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), STRONGROOM_FLUSH_INTERVAL="10")
+    began = time.perf_counter()
+    while worker.metric("strongroom_records_in_total") == 0:
+        assert worker.process.poll() is None, worker.log()
+        began = time.perf_counter()
+        time.sleep(0.02)
+    while worker.metric("strongroom_records_total") < count:
+        assert worker.process.poll() is None, worker.log()
+        time.sleep(0.2)
+    seconds = time.perf_counter() - began
+    rss = int(next(
+        text.split()[1] for text in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
+        if text.startswith("VmHWM")
+    )) * 1024  # fmt: skip
+    assert worker.stop() == 0, worker.log()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return Cost(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, rss)
+
+
+def read_back(fleet: Fleet, count: int) -> None:
+    """Every record once, by its messageId, through `strongroom read`; then `verify`."""
+    seen = bytearray(count)
+    for workspace in range(20):
+        reading = subprocess.Popen(
+            [COMMAND, "read", "--workspace", f"w{workspace}", "--unwrap"],
+            env=fleet.environment(),
+            stdout=subprocess.PIPE,
+        )
+        assert reading.stdout is not None
+        for event in reading.stdout:
+            seen[int(json.loads(event)["messageId"][-12:], 16)] += 1
+        assert reading.wait() == 0
+    times = Counter(seen)
+    report = fleet.json("verify")
+    print(
+        f"read back: {times[1]:,} once, {times[0]:,} never, {count - times[0] - times[1]:,} more often; "
+        f"dispositions {report['records']}; verify {'clean' if report['clean'] else report['findings']}"
+    )
+    if times != {1: count} or not report["clean"] or report["offsets"] != count:
+        sys.exit("records were lost or doubled")
+
+
+def max_rss(who: int) -> int:
+    return resource.getrusage(who).ru_maxrss * 1024
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--floor"]:
+        print(json.dumps(asyncio.run(floor(*sys.argv[2:6], int(sys.argv[6])))._asdict()))
+    else:
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
