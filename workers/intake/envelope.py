@@ -78,7 +78,46 @@ def read(value: bytes) -> Envelope:
     escapes, which is how browsers write a title that was cut through an emoji (RFC 8259, 8.2).
     """
     try:
-        document = json.loads(value.decode(), parse_constant=_refuse_constant, parse_int=_small_int)
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise Unreadable("not_json") from None
+    try:
+        loose = _decode_loose(value)
+    except msgspec.ValidationError:
+        return _by_the_book(text)
+    except (msgspec.DecodeError, RecursionError):
+        # of all JSON, msgspec refuses lone surrogates alone
+        if "\\ud" not in text and "\\uD" not in text:
+            raise Unreadable("not_json") from None
+        return _by_the_book(text)
+    try:
+        context = msgspec.json.decode(loose.event.context) if loose.event.context else None
+    except REFUSED:  # a number beyond its range: still JSON
+        return _by_the_book(text)
+    page = _page(context)
+    return Envelope(1, loose.write_key, loose.received_at, Event(Context(page)), loose.origin, loose.referer)
+
+
+class _LooseEvent(msgspec.Struct):
+    context: msgspec.Raw = msgspec.Raw()
+
+
+class _LooseEnvelope(msgspec.Struct, rename="camel"):
+    v: Literal[1]
+    write_key: str
+    received_at: str
+    event: _LooseEvent
+    origin: str | None = None
+    referer: str | None = None
+
+
+_decode_loose = msgspec.json.Decoder(_LooseEnvelope).decode
+
+
+def _by_the_book(text: str) -> Envelope:
+    """By Python's own parser, field by field."""
+    try:
+        document = json.loads(text, parse_constant=_refuse_constant, parse_int=_small_int)
     except (ValueError, RecursionError):
         raise Unreadable("not_json") from None
     if not isinstance(document, dict):
@@ -98,12 +137,12 @@ def read(value: bytes) -> Envelope:
         and isinstance(referer, str | None)
     ):
         raise Unreadable("no_envelope")
-    return Envelope(1, write_key, received_at, Event(Context(_page(event))), origin, referer)
+    page = _page(event.get("context"))
+    return Envelope(1, write_key, received_at, Event(Context(page)), origin, referer)
 
 
-def _page(event: dict[str, Any]) -> Page | None:
-    """The strings of context.page, if it has that shape."""
-    context = event.get("context")
+def _page(context: Any) -> Page | None:
+    """The strings of its page, if it has that shape."""
     page = context.get("page") if isinstance(context, dict) else None
     if not isinstance(page, dict):
         return None

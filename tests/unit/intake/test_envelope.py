@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.intake.making import Record, envelope, flat, policy_of, sort_all
@@ -164,6 +164,15 @@ def read_as_the_hot_path(value: bytes) -> Envelope:
         return envelopes.read(value)
 
 
+@pytest.mark.parametrize("number", [b"1e999", b"-1e999", b"1" * 5000, b"0." + b"1" * 5000])
+def test_numbers_beyond_any_range_beside_odd_types(number: bytes) -> None:
+    value = envelope(event={"context": {"page": {"url": 7, "referrer": "r"}, "n": "?"}}).replace(
+        b'"?"', number
+    )
+    assert verdict(value) == "unknown_key"
+    assert read_as_the_hot_path(value).page == Page(None, "r")
+
+
 strings = st.text(max_size=8) | st.sampled_from(["https://good.com/x", "null", "a\u2028b", "\x00", '"\\'])
 documents = st.fixed_dictionaries(
     {},
@@ -202,7 +211,21 @@ def values(draw: st.DrawFn) -> bytes:
         at = draw(st.integers(0, len(value)))
         value[at : at + draw(st.integers(0, 2))] = draw(
             st.sampled_from(
-                [b"\n", b"\r", b"\x01", b"\xff", b"\xc3", b" ", b'"', b"}", b",", b"\\ud800", b"", b"NaN"]
+                [
+                    b"\n",
+                    b"\r",
+                    b"\x01",
+                    b"\xff",
+                    b"\xc3",
+                    b" ",
+                    b'"',
+                    b"}",
+                    b",",
+                    b"\\ud800",
+                    b"",
+                    b"NaN",
+                    b"1e999",
+                ]
             )
         )
     return bytes(value)
@@ -230,6 +253,7 @@ def by_the_book(value: bytes) -> str:
     return "unknown_key" if whole and witnesses else "no_envelope"
 
 
+@settings(deadline=None)
 @given(values())
 @example(envelope(event={"x": "\ud800"}))
 def test_a_line_is_taken_if_and_only_if_it_is_an_envelope_in_json(value: bytes) -> None:
@@ -249,6 +273,7 @@ def equal(one: Any, other: Any) -> bool:
     return json.dumps(one) == json.dumps(other)
 
 
+@settings(deadline=None)
 @given(values())
 def test_the_quick_reader_and_the_exact_one_agree(value: bytes) -> None:
     try:

@@ -1,6 +1,6 @@
 """The copy of policy: order of delivery does not matter, and nothing brings a stopped key back."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.intake.making import NOW, key_record, workspace_record
@@ -94,6 +94,7 @@ def mutate(at: int, replacement: bytes) -> bytes:
     return bytes(record)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | st.builds(mutate, st.integers(0, 999), st.binary(max_size=2)))
 def test_no_record_raises_or_brings_a_key_back(value: bytes) -> None:
     policy = Policy()

@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workers.errors import Poison
@@ -215,6 +215,7 @@ def test_addresses_have_no_registrable_domain() -> None:
     assert registrable_domain("[::1]") is None
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.text(alphabet=":/\\?#@. \t\nabhtps[]%1", max_size=24),
