@@ -52,10 +52,12 @@ async def _demo(folder: Path, file: str | None) -> Seen:
     plan = sample_plan() if file is None else file_plan(file)
     tell = _narrator()
     async with embedded_fleet(folder, flush_interval=FLUSH_INTERVAL) as fleet:
-        tell(f"Kafka at {fleet.stack.bootstrap}, S3 at {fleet.stack.endpoint}, archive worker ready")
+        tell(f"Kafka at {fleet.stack.bootstrap}, S3 at {fleet.stack.endpoint}; the archive worker starts")
         async with open_policy(fleet.settings) as opened, context.open_publisher(fleet.settings) as publisher:
             await set_up(opened, plan, asked_by(fleet.settings, "strongroom demo"))
             tell(f"{len(plan.workspaces)} workspaces and {len(plan.keys)} write keys set up")
+            await fleet.ready()
+            tell("the archive worker is ready")
             tally, seconds = await _archive(fleet, opened, publisher, plan, file, tell)
         ends = await _log_ends(fleet.settings)
         await fleet.stop()

@@ -36,6 +36,10 @@ class Fleet:
         self.stack.check()
         self.archive.check()
 
+    async def ready(self) -> None:
+        """Returns when the archive worker has its partitions. Raises Broken."""
+        await self.archive.until(lambda: _is_ready(self.settings.http_port), READY_TIMEOUT)
+
     async def policy_version(self, topic: str) -> int:
         """Offsets of a policy topic that the worker has applied."""
         return int((await self._metrics()).get(("strongroom_policy_version", topic), 0))
@@ -63,7 +67,7 @@ class Fleet:
 
 @asynccontextmanager
 async def embedded_fleet(folder: Path, *, flush_interval: float) -> AsyncIterator[Fleet]:
-    """Yields when the archive worker is ready. Files are in `folder`; processes end with the block."""
+    """Yields while the archive worker starts. Files are in `folder`; processes end with the block."""
     async with embedded_stack(folder) as stack:
         ours = {variable("flush_interval"): str(flush_interval)}
         with environment({**stack.environ, **ours}):
@@ -74,7 +78,6 @@ async def embedded_fleet(folder: Path, *, flush_interval: float) -> AsyncIterato
                 "worker-archive", [sys.executable, "-m", "workers", "worker", "archive"], folder, os.environ
             )
             try:
-                await worker.until(lambda: _is_ready(settings.http_port), READY_TIMEOUT)
                 yield Fleet(stack, settings, worker, stack.environ)
             finally:
                 worker.kill()

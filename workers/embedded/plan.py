@@ -13,7 +13,7 @@ from workers import sample
 from workers.cli.event_files import Record, Tally, Wrapping, as_record, open_events
 from workers.intake import key_states
 from workers.ledger.policy_chain import By
-from workers.ledger.policy_commands import Books, add_key, set_workspace
+from workers.ledger.policy_commands import Books, set_workspace
 
 OWN_WORKSPACE, OWN_SOURCE, OWN_KEY = "demo", "web", "demo-write-key"  # of a file that the user brought
 KEYS_MAX = 200  # write keys of such a file that are registered; the others are unknown, and quarantined
@@ -108,8 +108,7 @@ async def set_up(books: Books, plan: Plan, by: By) -> None:
     """Makes the workspaces and keys, each brought to its state by the changes that a person would make."""
     for wanted in plan.workspaces:
         await _set(books, msgspec.structs.replace(wanted, state=WorkspaceState.OPEN), by)
-    for key in plan.keys:
-        await add_key(books, key.key, key.workspace, key.source, by)
+    await books.keys.change({key.key: _register(key, by) for key in plan.keys}, by)
     ending = [key for key in plan.keys if key.state is not KeyState.ACTIVE]
     await books.keys.change({key.key: _end(key, by) for key in ending}, by)
     for wanted in plan.workspaces:
@@ -124,6 +123,19 @@ async def _set(books: Books, wanted: Workspace, by: By) -> None:
         )
 
     await set_workspace(books, wanted.id, edit, by)
+
+
+def _register(key: KeyPlan, by: By) -> Callable[[WriteKey | None], WriteKey]:
+    active = WriteKey(
+        key=key.key,
+        workspace=key.workspace,
+        source=key.source,
+        state=KeyState.ACTIVE,
+        changed_at=by.now,
+        shard=0,
+        seq=0,
+    )
+    return lambda before: active
 
 
 def _end(key: KeyPlan, by: By) -> Callable[[WriteKey | None], WriteKey]:

@@ -72,8 +72,7 @@ async def embedded_stack(folder: Path) -> AsyncIterator[Stack]:
         await _create_bucket(endpoint)
         yield Stack(kafka, s3, bootstrap, endpoint, {**clean, **_settings(bootstrap, endpoint, folder)})
     finally:
-        for child in started:
-            await child.stop(STOP_TIMEOUT)
+        await asyncio.gather(*(child.stop(STOP_TIMEOUT) for child in started))
 
 
 def clean_environ() -> dict[str, str]:
