@@ -25,8 +25,10 @@ def page_inputs(envelope: Envelope) -> PageInputs:
     context = envelope.event.context
     page = context.page if context is not None else None
     url = page.url if page is not None else None
-    if url:
-        url = origin_prefix(url)
+    if url:  # origin_prefix, without the call
+        end = url.find("/", 9)
+        if end > 0:
+            url = url[: end + 1]
     origin = envelope.origin
     if origin and origin != "null":
         return origin, None, url, None

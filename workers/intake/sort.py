@@ -5,7 +5,7 @@ faster over many records than Python over one are made once a chunk.
 """
 
 from base64 import b64encode
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -159,8 +159,8 @@ class Sorter:
         limit = self._limits.record_bytes
         if max(map(len, values)) > limit:
             values = [value if len(value) <= limit else b"" for value in values]
-        if not all(map(is_utf8, [value for value in values if not value.isascii()])):
-            values = [value if is_utf8(value) else b"" for value in values]
+        if not are_utf8([value for value in values if not value.isascii()]):
+            values = [value if are_utf8([value]) else b"" for value in values]
         joined = b" ".join(values)
         return values, b"\n" in joined or b"\r" in joined
 
@@ -203,9 +203,9 @@ class Sorter:
         return self._decided.outcome(decision)
 
 
-def is_utf8(value: bytes) -> bool:
+def are_utf8(values: Sequence[bytes]) -> bool:
     try:
-        value.decode()
+        deque(map(bytes.decode, values), maxlen=0)
     except UnicodeDecodeError:
         return False
     return True
