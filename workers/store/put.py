@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import aiohttp
-from botocore.exceptions import BotoCoreError  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 from botocore.utils import get_environ_proxies  # type: ignore[import-untyped]  # ships no types
 from yarl import URL
 
 from workers.store.address import Address
 from workers.store.connect import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
-from workers.store.port import Condition, Denied, IfAbsent, Unavailable
-from workers.store.refusals import CHECK_CREDENTIALS, code_in, refusal, unanswered
+from workers.store.port import Condition, IfAbsent, Unavailable
+from workers.store.refusals import code_in, no_credentials, refusal, unanswered
 from workers.store.sigv4 import authorization
 
 KEEP_ALIVE = (
@@ -115,10 +115,8 @@ class Putter:
     ) -> dict[str, str]:
         try:
             access_key, secret_key, token = await self._credentials()
-        except BotoCoreError as error:
-            raise Denied(
-                f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS
-            ) from error
+        except (BotoCoreError, ClientError) as error:
+            raise no_credentials(what, error) from error
         headers = {
             "host": self._address.host,
             "x-amz-content-sha256": await _digest(body),

@@ -73,12 +73,18 @@ def code_in(body: bytes) -> str:
 def refusal(what: str, status: int, code: str) -> StrongroomError:
     """The error that an HTTP status and S3 code stand for. `what` is the operation and its object."""
     meaning = _BY_CODE.get(code) or _BY_STATUS.get(status) or (_PASSING if status >= 500 else _HOPELESS)
-    return meaning.error(f"{what}: {status} {code}".rstrip(), remedy=meaning.remedy)
+    said = "" if code == str(status) else code  # botocore's code for an answer that has none
+    return meaning.error(f"{what}: {status} {said}".rstrip(), remedy=meaning.remedy)
 
 
 def head_refusal(what: str, status: int) -> StrongroomError:
     """The same for a HEAD, whose answer has no body: S3 answers 400 to an expired token and can't say so."""
     return refusal(what, status, "ExpiredToken" if status == 400 else "")
+
+
+def no_credentials(what: str, error: BaseException) -> Denied:
+    """The credentials' own source said no, or nothing."""
+    return Denied(f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS)
 
 
 def unanswered(what: str, error: BaseException) -> Unavailable:
@@ -98,11 +104,3 @@ def unanswered(what: str, error: BaseException) -> Unavailable:
         cause = cause.__cause__ or cause.__context__
     said = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
     return Unavailable(f"{what}: no answer ({said})", remedy=TRY_AGAIN)
-
-
-def error_code(response: Mapping[str, object]) -> tuple[int, str]:
-    """Status and code of a botocore error response."""
-    meta, error = response.get("ResponseMetadata"), response.get("Error")
-    status = meta.get("HTTPStatusCode", 0) if isinstance(meta, Mapping) else 0
-    code = error.get("Code", "") if isinstance(error, Mapping) else ""
-    return int(status), str(code)

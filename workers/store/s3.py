@@ -14,12 +14,14 @@ from botocore.exceptions import (  # type: ignore[import-untyped]  # ships no ty
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
+    MetadataRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
     SSOError,
     TokenRetrievalError,
 )
 from botocore.exceptions import ConnectionError as NotConnected
+from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
 from workers.store.address import address_of
@@ -35,7 +37,6 @@ from workers.store.metadata import check_metadata
 from workers.store.port import (
     NO_METADATA,
     Condition,
-    Denied,
     Got,
     IfMatch,
     NotFound,
@@ -45,7 +46,7 @@ from workers.store.port import (
     Version,
 )
 from workers.store.put import Putter, frozen
-from workers.store.refusals import CHECK_CREDENTIALS, Beyond, error_code, head_refusal, refusal, unanswered
+from workers.store.refusals import Beyond, head_refusal, no_credentials, refusal, unanswered
 from workers.tls import client_context
 
 PAGE = 1000  # keys a list or delete request
@@ -55,9 +56,19 @@ _NO_CREDENTIALS = (
     PartialCredentialsError,
     CredentialRetrievalError,
     TokenRetrievalError,
+    MetadataRetrievalError,
     SSOError,
 )
-_NO_ANSWER = (NotConnected, HTTPClientError, IncompleteReadError, aiohttp.ClientError, TimeoutError, OSError)
+_ASKED = frozenset({"GetObject", "HeadObject", "ListObjectsV2", "ListObjectVersions", "DeleteObjects"})
+_NO_ANSWER = (
+    NotConnected,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseParserError,
+    aiohttp.ClientError,
+    TimeoutError,
+    OSError,
+)
 
 
 async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http: bool = False) -> Store:
@@ -110,10 +121,14 @@ def _translated(what: str, *, head: bool = False) -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        status, code = error_code(error.response)
-        raise (head_refusal(what, status) if head else refusal(what, status, code)) from error
+        if error.operation_name not in _ASKED:  # of the service that gives out credentials
+            raise no_credentials(what, error) from error
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        raise (
+            head_refusal(what, status) if head else refusal(what, status, error.response["Error"]["Code"])
+        ) from error
     except _NO_CREDENTIALS as error:
-        raise Denied(f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS) from error
+        raise no_credentials(what, error) from error
     except _NO_ANSWER as error:
         raise unanswered(what, error) from error
     except BotoCoreError as error:

@@ -1,0 +1,174 @@
+"""What networks and servers do to a request becomes the port's error, and each PUT is sent once."""
+
+from collections.abc import AsyncIterator
+from typing import NamedTuple
+
+import pytest
+
+from tests.integration.store.fault_proxy import FaultProxy
+from tests.stack.s3 import S3
+from workers.errors import Fatal, StrongroomError
+from workers.store import put
+from workers.store.port import (
+    IF_ABSENT,
+    Conflict,
+    Denied,
+    NotFound,
+    PreconditionFailed,
+    Store,
+    Unavailable,
+)
+from workers.store.proof import prove
+from workers.store.s3 import open_s3
+
+BODY = b"sealed bytes" * 2000
+
+
+class Behind(NamedTuple):
+    """A store behind the proxy, and the same bucket without it."""
+
+    proxy: FaultProxy
+    store: Store
+    plain: Store
+
+
+@pytest.fixture
+async def behind(s3: S3) -> AsyncIterator[Behind]:
+    proxy, bucket = FaultProxy(s3.endpoint), s3.bucket()
+    store = await open_s3(bucket, endpoint=await proxy.start(), region=s3.region)
+    plain = await open_s3(bucket, endpoint=s3.endpoint, region=s3.region)
+    yield Behind(proxy, store, plain)
+    await store.close()
+    await plain.close()
+    await proxy.stop()
+
+
+async def is_stored(store: Store) -> bool:
+    try:
+        return (await store.get("a/key")).body == BODY
+    except NotFound:
+        return False
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected", "stored"),
+    [
+        ("503 SlowDown", Unavailable, False),
+        ("500 InternalError", Unavailable, False),
+        ("409 ConditionalRequestConflict", Conflict, False),
+        ("403 AccessDenied", Denied, False),
+        ("401 Unauthorized", Denied, False),
+        ("400 ExpiredToken", Denied, False),
+        ("412 PreconditionFailed", PreconditionFailed, False),
+        ("501 NotImplemented", Fatal, False),
+        ("307 TemporaryRedirect", Unavailable, False),
+        ("reset", Unavailable, False),
+        ("damaged", Unavailable, False),
+        ("lost_response", Unavailable, True),
+    ],
+)
+async def test_a_put_that_goes_wrong(
+    behind: Behind, fault: str, expected: type[StrongroomError], stored: bool
+) -> None:
+    behind.proxy.fail_next("PUT", fault)
+    with pytest.raises(expected, match=f"put {behind.store.name}/a/key") as raised:
+        await behind.store.put("a/key", BODY, condition=IF_ABSENT, metadata={"x-amz-i": "1"})
+    assert type(raised.value) is expected
+    assert "testtest" not in str(raised.value)
+    assert await is_stored(behind.plain) == stored
+    assert [seen.method for seen in behind.proxy.seen] == ["PUT"]
+
+
+@pytest.mark.parametrize("fault", ["lost_response", "reset"])
+async def test_a_lost_connection_that_was_in_use_before_is_not_tried_again_unasked(
+    behind: Behind, fault: str
+) -> None:
+    await behind.store.put("before", BODY)
+    behind.proxy.fail_next("PUT", fault)
+    with pytest.raises(Unavailable):
+        await behind.store.put("a/key", BODY, condition=IF_ABSENT)
+    assert [seen.path.rpartition("/")[2] for seen in behind.proxy.seen] == ["before", "key"]
+    assert len({seen.connection for seen in behind.proxy.seen}) == 1
+
+
+async def test_the_same_put_sent_again_tells_who_won(behind: Behind) -> None:
+    behind.proxy.fail_next("PUT", "lost_response")
+    with pytest.raises(Unavailable):
+        await behind.store.put("a/key", BODY, condition=IF_ABSENT)
+    with pytest.raises(PreconditionFailed):
+        await behind.store.put("a/key", BODY, condition=IF_ABSENT)
+    assert await is_stored(behind.store)
+
+
+async def test_a_server_that_never_answers_is_given_up(
+    behind: Behind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(put, "READ_TIMEOUT", 0.5)
+    behind.proxy.fail_next("PUT", "silence")
+    with pytest.raises(Unavailable, match="timed out"):
+        await behind.store.put("a/key", BODY)
+
+
+async def test_a_large_put_that_is_refused_before_it_was_read_says_why(behind: Behind) -> None:
+    behind.proxy.fail_next("PUT", "early 403 AccessDenied")
+    with pytest.raises(Denied):
+        await behind.store.put("a/key", bytes(16 << 20))
+
+
+@pytest.mark.parametrize(
+    ("fault", "expected"),
+    [
+        ("503 SlowDown", Unavailable),
+        ("403 AccessDenied", Denied),
+        ("404 NoSuchKey", NotFound),
+        ("404 NoSuchBucket", Fatal),
+        ("half", Unavailable),
+    ],
+)
+async def test_a_get_that_goes_wrong(behind: Behind, fault: str, expected: type[StrongroomError]) -> None:
+    await behind.store.put("a/key", BODY)
+    behind.proxy.fail_next("GET", fault)
+    with pytest.raises(expected, match=f"get {behind.store.name}/a/key"):
+        await behind.store.get("a/key")
+    assert [seen.method for seen in behind.proxy.seen] == ["PUT", "GET"]
+    assert await is_stored(behind.store)
+
+
+async def test_lists_stats_and_deletions_are_tried_once_too(behind: Behind) -> None:
+    behind.proxy.fail_next("GET", "503 SlowDown")
+    with pytest.raises(Unavailable, match=f"list {behind.store.name}/data/"):
+        [stat async for stat in behind.store.list("data/")]
+    behind.proxy.fail_next("GET", "503 SlowDown")
+    with pytest.raises(Unavailable, match="versions"):
+        [version async for version in behind.store.versions("data/")]
+    behind.proxy.fail_next("HEAD", "503 SlowDown")
+    with pytest.raises(Unavailable, match="stat"):
+        await behind.store.stat("a/key")
+    behind.proxy.fail_next("POST", "500 InternalError")
+    with pytest.raises(Unavailable, match="delete"):
+        await behind.store.delete(["a/key"])
+    assert [seen.method for seen in behind.proxy.seen] == ["GET", "GET", "HEAD", "POST"]
+
+
+async def test_the_proof_survives_a_lost_response(behind: Behind) -> None:
+    behind.proxy.fail_next("PUT", "lost_response")
+    await prove(behind.store)
+    assert [stat.key async for stat in behind.plain.list("")] == []
+
+
+async def test_the_proof_tells_what_is_missing(s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = await open_s3("no-such-bucket-here", endpoint=s3.endpoint, region=s3.region)
+    with pytest.raises(Fatal, match=r"NoSuchBucket.*Create the bucket"):
+        await prove(absent)
+    await absent.close()
+    nowhere = await open_s3("bucket", endpoint="http://127.0.0.1:9", region=s3.region)
+    with pytest.raises(Unavailable, match="no answer"):
+        await prove(nowhere)
+    await nowhere.close()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    locked = await open_s3(s3.bucket(), endpoint=s3.endpoint, region=s3.region)
+    with pytest.raises(Denied, match="403"):
+        await prove(locked)
+    with pytest.raises(Denied):
+        await locked.get("a/key")
+    await locked.close()
