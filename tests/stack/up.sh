@@ -11,6 +11,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "${STRONGROOM_STACK_DIR:=$here/../../.stack}"; st=$(cd "$STRONGROOM_STACK_DIR" && pwd)
 KAFKA_VERSION=$(sed -n 's,.*<kafka.version>\(.*\)</kafka.version>.*,\1,p' "$here/kafka-image/pom.xml")
 VERSITYGW_VERSION=v1.8.0
+KUSTOMIZE_VERSION=v5.7.1
 install=yes; [ "${1:-}" = --no-install ] && install=no
 exec 9>"$st/lock"; flock 9
 log=$st/log; : > "$log"; began=$SECONDS
@@ -31,19 +32,23 @@ make_jars() {
   retry mvn -q -B -f "$here/kafka-image/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$st/kafka/libs" >"$st/maven.log" 2>&1 || return 1
   echo "$kafka_key" > "$st/kafka/libs.key"
 }
-make_s3_binary() {
-  [ "$(cat "$st/bin/versitygw.version" 2>/dev/null)" = "$VERSITYGW_VERSION" ] && return
+go_binary() { # go_binary NAME PACKAGE VERSION: built once into $st/bin
+  [ "$(cat "$st/bin/$1.version" 2>/dev/null)" = "$3" ] && return
   have go || return 1
-  CGO_ENABLED=0 GOBIN=$st/bin retry go install "github.com/versity/versitygw/cmd/versitygw@$VERSITYGW_VERSION" >"$st/go.log" 2>&1 || return 1
-  echo "$VERSITYGW_VERSION" > "$st/bin/versitygw.version"
+  CGO_ENABLED=0 GOBIN=$st/bin retry go install "$2@$3" >"$st/$1.log" 2>&1 || return 1
+  echo "$3" > "$st/bin/$1.version"
+}
+make_go_binaries() {
+  go_binary kustomize sigs.k8s.io/kustomize/kustomize/v5 $KUSTOMIZE_VERSION
+  go_binary versitygw github.com/versity/versitygw/cmd/versitygw $VERSITYGW_VERSION
 }
 apt_install() { retry apt-get update -qq && DEBIAN_FRONTEND=noninteractive retry apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"; }
 if [ $install = yes ] && [ "$(id -u)" = 0 ] && have apt-get && ! { have mvn && have jlink; }; then
   apt_install default-jdk-headless maven >>"$log" 2>&1 </dev/null && say "installed a JDK and Maven" || say "no JDK and Maven could be installed (see $log)"
 fi
-[ -x "$st/bin/versitygw" ] || ! have go || say "building versitygw, once (some minutes of processor time)"
+[ -x "$st/bin/versitygw" ] || ! have go || say "building versitygw and kustomize, once (some minutes of processor time)"
 make_jars & jars=$!
-make_s3_binary & s3_binary=$!
+make_go_binaries & s3_binary=$!
 
 # --- a Docker engine
 host=
@@ -78,7 +83,7 @@ fi
 
 wait $jars && jars=ready || jars=; [ -n "$jars" ] && say "Kafka $KAFKA_VERSION jars ready"
 wait $s3_binary && s3_binary=ready || s3_binary=
-[ -n "$s3_binary" ] && say "versitygw $VERSITYGW_VERSION ready" || say "no versitygw ($(have go && tail -n 1 "$st/go.log" || echo 'Go is missing')): S3 will be moto where no image of it can be pulled"
+[ -n "$s3_binary" ] && say "versitygw $VERSITYGW_VERSION ready" || say "no versitygw ($(have go && tail -n 1 "$st/versitygw.log" || echo 'Go is missing')): S3 will be moto where no image of it can be pulled"
 
 # --- images, tagged by what they are made of
 image() { # image TAG WORK BUILD_COMMAND...: builds TAG from WORK/rootfs unless it is there
@@ -105,6 +110,7 @@ fi
   [ -n "$network" ] && echo "DOCKER_NETWORK=$network"
   [ -n "$has_s3_image" ] && printf '%s\n' "S3_IMAGE=$s3_image"
   [ -n "$jars" ] && echo "KAFKA_LIBS=$st/kafka/libs"
+  [ -x "$st/bin/kustomize" ] && echo "KUSTOMIZE=$st/bin/kustomize"
   [ -n "$s3_binary" ] && echo "VERSITYGW=$st/bin/versitygw"; } > "$st/env.new"
 mv "$st/env.new" "$st/env"
 if [ -n "$has_kafka_image" ]; then say "ready: container rung"
