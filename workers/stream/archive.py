@@ -14,7 +14,10 @@ from typing import Any, cast
 
 import faust
 import structlog
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships no types
+    KafkaError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # aiokafka ships no types
 from faust.app.base import BootStrategy
 from mode.supervisors import CrashingSupervisor
@@ -59,6 +62,11 @@ class ArchiveApp(faust.App):
 
     async def _producer_flush(self, logger: Any) -> None:
         """There is no producer."""
+
+    def _crash(self, reason: BaseException) -> None:
+        """The first reason is the reason: the others follow from it."""
+        if not self.crashed:
+            super()._crash(reason)
 
     def _create_directories(self) -> None:
         """There are no tables, and the root file system may be read-only."""
@@ -197,7 +205,7 @@ class ArchiveStream:
                 # Faust's interest ends here: neither a rebalance nor a stop waits for a flush
                 self._consumer.forget(event.message)
                 await app.tenancy.take(*event.value)
-            if not self._stopping.is_set():
+            if not app.should_stop:
                 raise Fatal("the archive's agent has no stream any more", remedy="Restart, and report this")
 
         return app
@@ -286,6 +294,11 @@ class ArchiveStream:
     async def _cause(self, error: BaseException | None) -> BaseException:
         if isinstance(error, StrongroomError):
             return error
+        if isinstance(error, OffsetOutOfRangeError):
+            return Fatal(
+                f"topic {self.topic} no longer holds what was to be read next ({error})",
+                remedy="It was cut, or its retention overtook us. Restart: the claim compares log and ledger",
+            )
         if isinstance(error, KafkaError):
             return await reason(self.connection, error)
         if isinstance(error, Exception):

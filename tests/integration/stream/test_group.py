@@ -1,0 +1,93 @@
+"""Members come, go and die: with claims from one ledger nothing is lost and nothing is committed twice."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+from tests.integration.stream.conftest import Log
+from tests.integration.stream.recorder import Ledger, Recorder, running, until
+
+
+async def test_two_members_share_a_topic_and_lose_and_double_nothing(log: Log) -> None:
+    ledger = Ledger()
+    first, second = Recorder(ledger), Recorder(ledger)
+    produced: list[bytes] = []
+
+    async def produce_for(seconds: float) -> None:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
+            for partition in range(4):
+                values = [b"%d" % (len(produced) + n) for n in range(50)]
+                produced.extend(values)
+                await asyncio.to_thread(log.produce, values, partition)
+            await asyncio.sleep(0.02)
+
+    async with running(log.bootstrap, log.topic, first) as one:
+        await until(lambda: one.assigned, "the first's assignment")
+        producing = asyncio.create_task(produce_for(6.0))
+        await asyncio.sleep(1.0)
+        async with running(log.bootstrap, log.topic, second) as other:
+            await until(lambda: other.assigned and len(second.held) == 2, "the second's share")
+            await asyncio.sleep(1.0)
+        await until(lambda: len(first.held) == 4, "all partitions back at the first")
+        await producing
+        await until(lambda: len(ledger.values) == len(produced), "every record")
+    assert Counter(ledger.values) == Counter(produced)
+    assert len(first.revocations) >= 2
+    assert second.chunks
+    assert second.drained == 1
+
+
+async def test_partitions_grown_live_are_claimed(narrow: Log) -> None:
+    owner = Recorder()
+    async with running(narrow.bootstrap, narrow.topic, owner) as stream:
+        await until(lambda: stream.assigned, "an assignment")
+        narrow.produce([b"old"] * 10)
+        await until(lambda: len(owner.ledger.values) == 10, "the old partition")
+        narrow.grow(3)
+        for partition in range(3):
+            narrow.produce([b"new"] * 10, partition)
+        await until(lambda: len(owner.ledger.values) == 40, "all partitions")
+        assert owner.held == {0, 1, 2}
+    assert owner.fenced == 0
+
+
+async def test_a_static_member_comes_back_without_moving_a_partition(log: Log) -> None:
+    ledger = Ledger()
+    stays, leaves, again = Recorder(ledger), Recorder(ledger), Recorder(ledger)
+    async with running(log.bootstrap, log.topic, stays, instance_id="worker-0"):
+        async with running(log.bootstrap, log.topic, leaves, instance_id="worker-1"):
+            await until(lambda: len(stays.held) == len(leaves.held) == 2, "two shares")
+        before = len(stays.revocations)
+        for partition in range(4):
+            log.produce([b"x"] * 10, partition)
+        async with running(log.bootstrap, log.topic, again, instance_id="worker-1"):
+            await until(lambda: len(ledger.values) == 40, "every record")
+            assert again.held == leaves.held
+        assert len(stays.revocations) == before
+
+
+async def test_a_claim_that_waits_keeps_its_place_and_is_cancelled_at_revocation(log: Log) -> None:
+    class Patient(Recorder):
+        cancelled = 0
+
+        async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
+            self.claims.append(partitions)
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+            raise AssertionError
+
+    log.produce([b"x"] * 10, 0)
+    patient, other = Patient(), Recorder()
+    async with running(log.bootstrap, log.topic, patient):
+        await until(lambda: patient.claims, "a claim")
+        await asyncio.sleep(7.0)  # longer than the session
+        assert log.members() == 1
+        async with running(log.bootstrap, log.topic, other):
+            await until(lambda: len(other.held) == 2, "the other's share")
+            assert patient.cancelled == 1
+            assert patient.revocations[-1] == {0, 1, 2, 3}
+    assert patient.cancelled >= 2

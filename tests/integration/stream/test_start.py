@@ -1,0 +1,105 @@
+"""A partition starts where its owner says, whatever the group's offsets say, or not at all."""
+
+import asyncio
+
+import pytest
+
+from tests.integration.stream.conftest import Log
+from tests.integration.stream.recorder import Ledger, Recorder, running, until
+from workers.errors import Fatal, Retryable
+from workers.stream.archive import ArchiveStream
+from workers.stream.connection import KafkaConnection
+
+HEADS = {0: 0, 1: 3, 2: 10, 3: 7}  # of 10 records each
+
+
+@pytest.mark.parametrize("offset", [None, 0, 5, 10, 10_000_000])
+async def test_starts_at_the_claim_wherever_the_group_is(log: Log, offset: int | None) -> None:
+    for partition in HEADS:
+        log.produce([b"%d-%d" % (partition, n) for n in range(10)], partition)
+    if offset is not None:
+        log.commit_group(dict.fromkeys(HEADS, offset))
+    owner = Recorder(Ledger(HEADS))
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 20, "every record from the heads on")
+        log.produce([b"2-10"], 2)
+        await until(lambda: b"2-10" in owner.ledger.values, "a partition that was claimed at its end")
+        assert stream.assigned
+    assert owner.fenced == 0
+    for partition, head in HEADS.items():
+        values = [value for value in owner.ledger.values if value.startswith(b"%d-" % partition)]
+        assert values == [b"%d-%d" % (partition, n) for n in range(head, 11 if partition == 2 else 10)]
+        assert owner.spans(partition)[0][0] == head
+
+
+async def test_faust_never_commits_and_a_hint_carries_metadata(log: Log) -> None:
+    log.produce([b"x"] * 50, 1)
+    owner = Recorder()
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: owner.ledger.heads.get(1) == 50, "all records")
+        await asyncio.sleep(1.5)  # Faust's commit interval is a second
+        assert log.group_offsets() == {}
+        assert await stream.hints([0, 1]) == {}
+        assert await stream.commit_hint({1: (42, "entry 17 é")})
+        assert await stream.hints([0, 1]) == {1: (42, "entry 17 é")}
+        assert log.group_offsets() == {1: 42}
+        log.produce([b"x"], 1)
+        await until(lambda: owner.ledger.heads[1] == 51, "another record")
+    assert log.group_offsets() == {1: 42}  # a clean stop commits nothing either
+
+
+async def test_a_halted_partition_stays_while_the_others_go_on(log: Log) -> None:
+    for partition in range(4):
+        log.produce([b"x"] * 10, partition)
+    owner = Recorder(halt=frozenset({2}))
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 30, "the other partitions")
+        await stream.resume([2])
+        log.produce([b"x"] * 10, 3)
+        await until(lambda: len(owner.ledger.values) == 40, "more of another partition")
+        await asyncio.sleep(0.5)
+        assert stream.halted == {2}
+        assert stream.lag().keys() == {0, 1, 3}
+    assert owner.spans(2) == []
+
+
+async def test_pause_holds_a_partition_and_loses_nothing(log: Log) -> None:
+    owner = Recorder()
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: stream.assigned, "an assignment")
+        await stream.pause([0])
+        for partition in (0, 1):
+            log.produce([b"%d" % n for n in range(100)], partition)
+        await until(lambda: owner.ledger.heads.get(1) == 100, "the partition that is not paused")
+        await asyncio.sleep(0.3)
+        assert owner.spans(0) == []
+        await stream.resume([0])
+        await until(lambda: owner.ledger.heads.get(0) == 100, "the resumed partition")
+    assert owner.fenced == 0
+
+
+async def test_the_log_cut_under_the_reader_ends_the_stream(narrow: Log) -> None:
+    """Reset is `none`: no silent jump to the log's start."""
+    owner = Recorder()
+    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner)
+    run = asyncio.create_task(stream.run())
+    await until(lambda: stream.assigned, "an assignment")
+    await stream.pause([0])
+    narrow.produce([b"x"] * 100)
+    narrow.cut_before(50)
+    await stream.resume([0])
+    with pytest.raises(Fatal, match="no longer holds"):
+        await asyncio.wait_for(run, 20)
+    assert owner.chunks == []
+
+
+async def test_a_missing_topic_and_an_absent_broker_are_named(narrow: Log) -> None:
+    for bootstrap, topic, error in (
+        (narrow.bootstrap, "no-such-topic", Fatal),
+        ("127.0.0.1:1", narrow.topic, Retryable),
+    ):
+        stream = ArchiveStream(KafkaConnection(bootstrap), topic, "g", Recorder())
+        with pytest.raises(error) as raised:
+            await stream.run()
+        assert (topic if error is Fatal else bootstrap) in str(raised.value)
+        assert raised.value.remedy
