@@ -9,6 +9,7 @@ import click
 import pytest
 
 from workers.__main__ import strongroom
+from workers.observe.metrics import HALT_CAUSES, HOLD_CAUSES
 from workers.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +39,8 @@ def commands(text: str) -> Iterator[list[str]]:
     for line in shown:
         for part in re.split(r"[|;]|&&", line.split(" #")[0]):
             words = part.strip().removeprefix("$ ").split()
-            if words[:1] == ["strongroom"] and len(words) > 1 and "─" not in part and "," not in words[1]:
+            placeholder = len(words) < 2 or "─" in part or "," in words[1] or words[1].isupper()
+            if words[:1] == ["strongroom"] and not placeholder:
                 yield shlex.split(part.strip().removeprefix("$ "))[1:]
 
 
@@ -88,3 +90,8 @@ def test_settings_exist(page: Path) -> None:
     declared = {f"STRONGROOM_{name.upper()}" for name in Settings.model_fields}
     named_here = {name for name in SETTING.findall(page.read_text()) if not name.endswith("_")}
     assert not named_here - declared - OF_TESTS
+
+
+@pytest.mark.parametrize("cause", [*HOLD_CAUSES, *HALT_CAUSES])
+def test_operators_find_every_cause_of_a_hold_or_halt(cause: str) -> None:
+    assert f"\n| `{cause}` |" in (ROOT / "docs/operations.md").read_text()
