@@ -35,6 +35,10 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells say it
 BROKEN_PIPE = 141  # 128 + SIGPIPE: `strongroom read | head`
 
 
+class _ReaderGone(Exception):
+    """Nobody reads our output any more."""
+
+
 class Commands(click.Group):
     """Imports a command when it is called, and knows the others by COMMANDS alone."""
 
@@ -47,6 +51,12 @@ class Commands(click.Group):
         command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
         assert isinstance(command, click.Command), cmd_name  # noqa: S101  # a fault of ours, not of the caller's
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # click's own answer to it is exit code 1, and that says "a finding" here
+            raise _ReaderGone from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -74,7 +84,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return INTERRUPTED
-    except BrokenPipeError:
+    except (_ReaderGone, BrokenPipeError):
         # Python flushes stdout once more at exit: give it somewhere to go
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE

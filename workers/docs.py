@@ -46,7 +46,7 @@ def metrics() -> str:
     return _page(
         "Metrics",
         "At `/metrics` of each worker, in Prometheus' text format, updated once a batch. No label holds a "
-        "write key or a customer's id. `process_*` has the usual facts of the process (CPU, memory, descriptors).",
+        "write key or a customer's id. `process_*` has the usual facts of the process: CPU, memory, files.",
         ["Metric", "Type", "Unit", "Labels", "Meaning"],
         rows,
     )
@@ -58,8 +58,8 @@ def commands() -> str:
     return _page(
         "Commands",
         "`strongroom COMMAND --help` has the options. Exit codes: 0 well, 1 a finding, 2 usage, 3 a "
-        "dependency is down, 130 interrupted. Every command that reads has `--json`, or prints JSON anyway; tables are "
-        "tab-separated lines with a header when they don't go to a terminal.",
+        "dependency is down, 130 interrupted. Every command that reads has `--json`, or prints JSON anyway; "
+        "tables are tab-separated lines with a header when they don't go to a terminal.",
         ["Command", "What it does"],
         rows,
     )

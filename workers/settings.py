@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from workers.errors import Fatal
+from workers.ledger.pack import Compression
 from workers.settings_checks import PREFIX, in_words, misfits, unknown
 
 MIB = 1024 * 1024
@@ -33,11 +34,6 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
-
-
-class Compression(StrEnum):
-    ZSTD = "zstd"
-    GZIP = "gzip"
 
 
 class SaslMechanism(StrEnum):

@@ -35,11 +35,12 @@ def misfits(settings: "Settings") -> Iterator[str]:
 
 def unknown(environ: Mapping[str, str], fields: Mapping[str, FieldInfo]) -> Iterator[str]:
     """Variables with our prefix that no setting has, with the nearest that one does."""
-    known = [variable(name) for name in fields]
+    known = [name.upper() for name in fields]
     for name in sorted(environ):
-        if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.7)
-            yield f"{name} is no setting" + (f"; did you mean {near[0]}?" if near else "")
+        said = name.removeprefix(PREFIX)
+        if said != name and said not in known:
+            near = difflib.get_close_matches(said, known, n=1)
+            yield f"{name} is no setting" + (f"; did you mean {PREFIX}{near[0]}?" if near else "")
 
 
 def in_words(

@@ -124,7 +124,7 @@ class EventFile:
         """Lines without their line feeds, blank ones left out, endless ones counted as too large."""
         try:
             while line := self._lines.readline(LINE_BYTES_MAX + 1):
-                if len(line) > LINE_BYTES_MAX:
+                if len(line.removesuffix(b"\n")) > LINE_BYTES_MAX:
                     tally.lines[Kind.TOO_LARGE] += 1
                     while line and not line.endswith(b"\n"):
                         line = self._lines.readline(LINE_BYTES_MAX)

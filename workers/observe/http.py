@@ -3,12 +3,15 @@
 from types import TracebackType
 from typing import Protocol, Self
 
+import structlog
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from workers.errors import Fatal
 from workers.observe.health import Verdict
 from workers.observe.metrics import REGISTRY
+
+log = structlog.get_logger()
 
 
 class Watched(Protocol):
@@ -60,6 +63,7 @@ class HealthServer:
                 remedy="Set STRONGROOM_HTTP_PORT to a free port, or to 0 for any",
             ) from None
         self.port = self._runner.addresses[0][1]
+        log.info("listening", host=self.host, port=self.port)
         return self
 
     async def __aexit__(
