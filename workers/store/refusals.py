@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import aiohttp
+
 from workers.errors import Fatal, StrongroomError
 from workers.store.port import Conflict, Denied, NotFound, PreconditionFailed, Unavailable
 
@@ -89,18 +91,22 @@ def no_credentials(what: str, error: BaseException) -> Denied:
 
 def unanswered(what: str, error: BaseException) -> Unavailable:
     """No answer: time-out, refused or lost connection, TLS that failed."""
+    said = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
+        if isinstance(cause, aiohttp.ClientError):
+            pass  # some of these are SSL errors by name, and without what those know
+        elif isinstance(cause, ssl.SSLCertVerificationError):
             return Unavailable(
                 f"{what}: the server's certificate was refused: {cause.verify_message}",
                 remedy="Call it by the name in its certificate, and trust its authority (AWS_CA_BUNDLE)",
             )
-        if isinstance(cause, ssl.SSLError):
+        elif isinstance(cause, ssl.SSLError):
             return Unavailable(
                 f"{what}: no TLS with the server: {cause.reason}",
                 remedy="The server must speak TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3",
             )
+        elif isinstance(cause, OSError) and not isinstance(cause, TimeoutError):
+            said = cause.strerror or type(cause).__name__
         cause = cause.__cause__ or cause.__context__
-    said = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
     return Unavailable(f"{what}: no answer ({said})", remedy=TRY_AGAIN)
