@@ -50,15 +50,23 @@ def web_origin(url: str) -> WebOrigin | None:
 
     None where there is none: what can't be parsed, and schemes without hosts (file:, of apps, of extensions).
     """
-    try:
-        parsed = can_ada.parse(url)
-    except ValueError:
+    parsed = _parsed(url)
+    if parsed is None:
         return None
     scheme = parsed.protocol
     host = parsed.hostname.removesuffix(".")
     if scheme not in WEB_SCHEMES or not host:
         return None
     return WebOrigin(scheme[:-1], host, int(parsed.port) if parsed.port else None)
+
+
+def _parsed(url: str) -> can_ada.URL | None:
+    try:
+        return can_ada.parse(url)
+    except ValueError:
+        return None
+    except TypeError:  # a lone surrogate; a browser's URL parser is given a USVString (WebIDL)
+        return _parsed(url.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def web_host(url: str | None) -> str | None:
@@ -82,13 +90,7 @@ def prefix_decides(prefix: str, url: str) -> bool:
     A prefix that parses holds the whole scheme and, on the web, a host that its last slash has ended. One
     that does not (`https:////` before `good.com`) may still be the beginning of a URL that does.
     """
-    if prefix == url:
-        return True
-    try:
-        can_ada.parse(prefix)
-    except ValueError:
-        return False
-    return True
+    return prefix == url or _parsed(prefix) is not None
 
 
 @cache
