@@ -1,8 +1,8 @@
 """The main job against its floor, in one run: records/s, CPU µs a record, RSS; and is each record there once?
 
 The floor does what nobody can do without, in one Python loop: librdkafka consumes, msgspec decodes the key,
-zstd-1 and AES-256-GCM seal a group's records, the worker's own PUT path stores them. The worker is `strongroom
-worker archive`, a process of its own; its CPU is user + system of the whole process, from start to exit.
+zstd-1 and AES-256-GCM seal a group's records, the worker's own PUT path stores them. The worker is
+`strongroom worker archive`, a process of its own; its CPU is user + system of all of it, from start to exit.
 
     python -m tests.benchmarks.bench_archive [RECORDS]
 """
@@ -19,7 +19,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,14 +27,19 @@ import msgspec
 import zstandard
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from msgspec.structs import replace
 
 from tests.stack import ladder
 from tests.stack.kafka import kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
 from tests.system.fleet import COMMAND, Fleet
-from workers.__main__ import run
+from topics.workspaces import Source, SourceType
+from workers.cli.policy import open_policy
 from workers.intake.sort import join_lines
+from workers.ledger.policy_chain import By
+from workers.ledger.policy_commands import add_key, set_workspace
 from workers.sample.load import load_keys, records
+from workers.settings import Settings
 from workers.store.port import IF_ABSENT
 from workers.store.s3 import open_s3
 
@@ -67,9 +72,7 @@ def main(count: int) -> None:
         fleet.create()
         set_up(fleet)
         ends = fill(fleet, count)
-        print(
-            f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; Kafka {ladder.kafka().said}"
-        )
+        print(f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; {ladder.said()}")
         floor = in_child(fleet, s3.bucket(), count)
         print(line("floor", floor, count))
         worker = archive(fleet, ends, count)
@@ -101,15 +104,19 @@ def stack() -> Iterator[tuple[str, S3]]:
 
 
 def set_up(fleet: Fleet) -> None:
-    """20 workspaces of 10 sources, a key each. The commands run in this process: 220 starts take minutes."""
+    """20 workspaces of 10 sources, a key each."""
     os.environ.update(fleet.environment())
-    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+    asyncio.run(_set_up())
+
+
+async def _set_up() -> None:
+    by = By("bench", "bench", "bench", now=time.time_ns() // 1_000_000)
+    sources = tuple(Source(id=f"s{number}", type=SourceType.SERVER) for number in range(10))
+    async with open_policy(Settings.load()) as books:
         for workspace in range(20):
-            sources = [f"--source=s{number}:server" for number in range(10)]
-            assert run(["workspaces", "set", f"w{workspace}", *sources]) == 0
+            await set_workspace(books, f"w{workspace}", lambda w: replace(w, sources=sources), by)
         for number, key in enumerate(load_keys(KEYS)):
-            place = ["--workspace", f"w{number % 20}", "--source", f"s{number // 20}"]
-            assert run(["keys", "add", key, *place]) == 0
+            await add_key(books, key, f"w{number % 20}", f"s{number // 20}", by)
 
 
 def fill(fleet: Fleet, count: int) -> dict[int, int]:
