@@ -14,8 +14,9 @@ from topics import workspaces, write_keys
 from topics.workspaces import Workspace
 from topics.write_keys import KeyState
 from workers.errors import Poison
+from workers.intake.key_states import TRANSITIONS
 
-FINAL = frozenset({KeyState.REVOKED, KeyState.ABUSED})
+FINAL = frozenset(state for state in KeyState if not TRANSITIONS[state])
 
 
 class KnownKey(msgspec.Struct, frozen=True, gc=False):
