@@ -126,6 +126,14 @@ class ArchiveStream:
         thread = self._thread
         await thread.within(thread._resume(self.topic, frozenset(partitions)))
 
+    async def reclaim(self, partitions: Iterable[int]) -> None:
+        """Has the Owner claim these anew, and goes on where it says; what was fetched before is dropped.
+
+        For partitions of the present assignment; of others nothing is known.
+        """
+        if self._app is not None:
+            await self._app.tenancy.reclaim(frozenset(partitions))
+
     async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
         """{partition: (next offset, metadata)} as the group's offsets. False if they could not be left."""
         thread = self._thread
@@ -231,7 +239,7 @@ class ArchiveStream:
     def _thread(self) -> Thread:
         return self._consumer._thread
 
-    async def _begin(self, tenure: int, starts: Mapping[int, int]) -> None:
+    async def _begin(self, tenure: int, starts: Mapping[int, int | None]) -> None:
         thread = self._thread
         found = {TopicPartition(self.topic, partition): offset for partition, offset in starts.items()}
         await thread.within(thread._begin(tenure, found))

@@ -69,6 +69,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         self.holding = False  # between an assignment and the revocation that ends it
         self._at: dict[TopicPartition, int] = {}  # claimed partitions: the end of the last chunk fetched
         self._ends: dict[TopicPartition, int] = {}
+        self._leaders: dict[TopicPartition, int] = {}
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -82,6 +83,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         self.holding = False
         self._at = {}
         self._ends = {}
+        self._leaders = {}
 
     def begin_tenure(self, assigned: Iterable[TopicPartition]) -> None:
         """Pauses all: nothing is fetched before its Owner has said from where.
@@ -97,12 +99,16 @@ class Thread(driver.AIOKafkaConsumerThread):
             consumer.pause(tp)
             consumer.seek(tp, 0)
 
-    async def _begin(self, tenure: int, starts: Mapping[TopicPartition, int]) -> None:
+    async def _begin(self, tenure: int, starts: Mapping[TopicPartition, int | None]) -> None:
         if tenure != self.tenure or not self.holding:
             return  # revoked while the claim was under way
         consumer = self._ensure_consumer()
         for tp, offset in starts.items():
-            consumer.seek(tp, offset)
+            if offset is None:
+                consumer.pause(tp)
+                self._at.pop(tp, None)
+                continue
+            consumer.seek(tp, offset)  # drops what was fetched ahead
             self._at[tp] = offset
             consumer.resume(tp)
 
@@ -168,6 +174,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             tenure, tps = self.tenure, list(self._at)
             if not tps:
                 continue
+            self._watch_leaders(tps)
             try:
                 # with read_committed this is the last stable offset
                 ends = await self._ensure_consumer()._fetcher.end_offsets(tps, REQUEST_TIMEOUT * 1000)
@@ -176,6 +183,20 @@ class Thread(driver.AIOKafkaConsumerThread):
                 continue
             if tenure == self.tenure and self.holding:
                 self._ends = ends
+
+    def _watch_leaders(self, tps: Iterable[TopicPartition]) -> None:
+        """A new leader may have a shorter log, or another: its partition is claimed, and so checked, anew."""
+        cluster = self._ensure_consumer()._client.cluster
+        leaders = {tp: cluster.leader_for_partition(tp) for tp in tps}
+        known = {tp: leader for tp, leader in leaders.items() if leader is not None and leader >= 0}
+        moved = frozenset(
+            tp.partition for tp, leader in known.items() if self._leaders.get(tp, leader) != leader
+        )
+        self._leaders.update(known)
+        if moved:
+            self.log.warning("Claiming partitions %s anew: their leader changed", sorted(moved))
+            app: Any = self.consumer.app  # ArchiveApp, which imports this module
+            asyncio.run_coroutine_threadsafe(app.tenancy.reclaim(moved), self.consumer.loop)
 
     # -- from any thread --------------------------------------------------------------------------------
 

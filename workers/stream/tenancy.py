@@ -13,9 +13,8 @@ from workers.stream.chunk import Chunk, Owner
 CANCEL_TIMEOUT = 5.0  # seconds that a revocation waits for a cancelled claim
 NO_TENURE = 0
 
-Begin = Callable[
-    [int, Mapping[int, int]], Awaitable[None]
-]  # tenure, {partition: offset}: seek there and fetch
+# tenure, {partition: offset}: seek there and fetch; {partition: None}: fetch no more
+Begin = Callable[[int, Mapping[int, int | None]], Awaitable[None]]
 Crash = Callable[[BaseException], Awaitable[None]]
 
 
@@ -27,6 +26,8 @@ class Tenancy:
         self._crash = crash
         self._tenure = NO_TENURE
         self._claim: asyncio.Task[None] | None = None
+        self._reclaims: set[asyncio.Task[None]] = set()
+        self._outdated: set[int] = set()  # claimed anew: a chunk that was fetched before that may still come
         self._next: dict[int, int] = {}  # claimed partitions: where the next chunk must start
         self._closed = False
         self.halted: frozenset[int] = frozenset()  # assigned partitions for which the Owner named no start
@@ -42,8 +43,23 @@ class Tenancy:
             return
         self._tenure = tenure
         self._next = {}
+        self._outdated = set()
         self.halted = frozenset()
         self._claim = asyncio.create_task(self._claims(tenure, partitions)) if partitions else None
+
+    async def reclaim(self, partitions: frozenset[int]) -> None:
+        """Claims partitions of this tenure anew, and goes on where the Owner says; None halts them.
+
+        Returns when that is done, or the tenure has ended.
+        """
+        held = frozenset(partition for partition in partitions if partition in self._next)
+        if self._closed or not held:
+            return
+        self._outdated |= held
+        task = asyncio.create_task(self._claims(self._tenure, held))
+        self._reclaims.add(task)
+        task.add_done_callback(self._reclaims.discard)
+        await asyncio.wait({task})
 
     async def _claims(self, tenure: int, partitions: frozenset[int]) -> None:
         try:
@@ -54,9 +70,9 @@ class Tenancy:
                     remedy="This is a programming error: name a start, or None, for each partition",
                 )
             starts = {partition: start for partition, start in claimed.items() if start is not None}
-            self._next = dict(starts)
-            self.halted = partitions - starts.keys()
-            await self._begin(tenure, starts)
+            self._next = {p: start for p, start in self._next.items() if p not in partitions} | starts
+            self.halted = self.halted - starts.keys() | (partitions - starts.keys())
+            await self._begin(tenure, claimed)
         except Exception as error:  # it must end the process, whatever it is
             await self._crash(error)
 
@@ -65,10 +81,8 @@ class Tenancy:
         self._tenure = NO_TENURE
         self._next = {}
         self.halted = frozenset()
-        claim, self._claim = self._claim, None
-        if claim is not None and not claim.done():
-            claim.cancel()
-            await asyncio.wait({claim}, timeout=CANCEL_TIMEOUT)
+        await self._give_up_claims()
+        self._claim = None
         if partitions:
             await self._owner.revoked(partitions)
 
@@ -78,16 +92,26 @@ class Tenancy:
             return
         expected = self._next.get(chunk.partition)
         if chunk.start != expected:
+            if chunk.partition in self._outdated:
+                return
             raise Fatal(
                 f"{self._topic}[{chunk.partition}]: a chunk starts at {chunk.start} where {expected} was due",
                 remedy="Restart the worker: it goes on from the ledger. Report this, it should not happen",
             )
+        self._outdated.discard(chunk.partition)
         self._next[chunk.partition] = chunk.end
         await self._owner.take(chunk)
 
     async def close(self) -> None:
         """No more claims and no more chunks; a claim under way is given up."""
         self._closed = True
-        if self._claim is not None and not self._claim.done():
-            self._claim.cancel()
-            await asyncio.wait({self._claim}, timeout=CANCEL_TIMEOUT)
+        await self._give_up_claims()
+
+    async def _give_up_claims(self) -> None:
+        under_way = {
+            claim for claim in (self._claim, *self._reclaims) if claim is not None and not claim.done()
+        }
+        for claim in under_way:
+            claim.cancel()
+        if under_way:
+            await asyncio.wait(under_way, timeout=CANCEL_TIMEOUT)

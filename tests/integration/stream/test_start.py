@@ -63,6 +63,26 @@ async def test_a_halted_partition_stays_while_the_others_go_on(log: Log) -> None
     assert owner.spans(2) == []
 
 
+async def test_a_partition_claimed_anew_is_read_again_from_there(log: Log) -> None:
+    for partition in (0, 1):
+        log.produce([b"x"] * 10, partition)
+    owner = Recorder()
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 20, "both partitions")
+        owner.ledger.heads[0] = 4  # as if another writer had been first, and only so far
+        await stream.reclaim([0])
+        log.produce([b"y"] * 5, 0)
+        await until(lambda: owner.ledger.heads[0] == 15, "the rest of the partition, and more")
+        assert [chunk.start for chunk in owner.chunks if chunk.partition == 0].count(4) == 1
+        owner.halt = frozenset({1})
+        await stream.reclaim([1])
+        log.produce([b"y"] * 5, 1)
+        log.produce([b"y"] * 5, 0)
+        await until(lambda: owner.ledger.heads[0] == 20, "the partition that was not halted")
+        assert stream.halted == {1}
+        assert owner.ledger.heads[1] == 10
+
+
 async def test_pause_holds_a_partition_and_loses_nothing(log: Log) -> None:
     owner = Recorder()
     async with running(log.bootstrap, log.topic, owner) as stream:

@@ -40,11 +40,11 @@ class Group:
 
     def __init__(self, starts: Mapping[int, int | None]) -> None:
         self.owner = Owner(starts)
-        self.begun: list[tuple[int, Mapping[int, int]]] = []
+        self.begun: list[tuple[int, Mapping[int, int | None]]] = []
         self.crashes: list[BaseException] = []
         self.tenancy = Tenancy("raw", self.owner, begin=self._begin, crash=self._crash)
 
-    async def _begin(self, tenure: int, starts: Mapping[int, int]) -> None:
+    async def _begin(self, tenure: int, starts: Mapping[int, int | None]) -> None:
         self.begun.append((tenure, starts))
 
     async def _crash(self, error: BaseException) -> None:
@@ -64,7 +64,7 @@ def chunk(start: int, end: int, partition: int = 0) -> Chunk:
 async def test_chunks_follow_from_the_claim_without_a_gap() -> None:
     group = Group({0: 5, 1: None})
     await group.claimed(1)
-    assert group.begun == [(1, {0: 5})]
+    assert group.begun == [(1, {0: 5, 1: None})]
     assert group.tenancy.halted == {1}
     assert group.tenancy.settled
     await group.tenancy.take(1, chunk(5, 9))
@@ -129,3 +129,49 @@ async def test_nothing_is_claimed_or_taken_after_the_close() -> None:
     await group.claimed(2)
     await group.tenancy.take(2, chunk(5, 6))
     assert (group.owner.events, group.begun) == (["cancelled"], [])
+
+
+async def test_a_partition_claimed_anew_goes_on_where_its_owner_says_and_drops_what_came_before() -> None:
+    group = Group({0: 5, 1: 0})
+    await group.claimed(1)
+    await group.tenancy.take(1, chunk(5, 9))
+    group.owner.starts = {0: 7}
+    await group.tenancy.reclaim(frozenset({0}))
+    assert group.begun[-1] == (1, {0: 7})
+    await group.tenancy.take(1, chunk(9, 12))  # fetched before
+    await group.tenancy.take(1, chunk(7, 12))
+    await group.tenancy.take(1, chunk(0, 3, partition=1))
+    assert group.owner.events == [(0, 5, 9), (0, 7, 12), (1, 0, 3)]
+    with pytest.raises(Fatal):
+        await group.tenancy.take(1, chunk(13, 14))
+
+
+async def test_a_partition_claimed_anew_may_be_halted() -> None:
+    group = Group({0: 5, 1: 0})
+    await group.claimed(1)
+    group.owner.starts = {0: None}
+    await group.tenancy.reclaim(frozenset({0}))
+    assert group.tenancy.halted == {0}
+    assert group.begun[-1] == (1, {0: None})
+    await group.tenancy.take(1, chunk(5, 9))
+    assert group.owner.events == []
+
+
+async def test_a_revocation_ends_a_claim_that_was_made_anew() -> None:
+    group = Group({0: 5, 1: 0})
+    await group.claimed(1)
+    group.owner.may_claim.clear()
+    again = asyncio.create_task(group.tenancy.reclaim(frozenset({0})))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await group.tenancy.revoked(BOTH)
+    await asyncio.wait_for(again, 5)
+    assert group.owner.events == ["cancelled", ("revoked", BOTH)]
+    assert not group.crashes
+
+
+async def test_what_is_not_held_is_not_claimed_anew() -> None:
+    group = Group({0: 5, 1: None})
+    await group.claimed(1)
+    await group.tenancy.reclaim(frozenset({1, 7}))
+    assert len(group.begun) == 1
