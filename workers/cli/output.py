@@ -27,7 +27,9 @@ def table(
     if as_json:
         print_json([dict(zip(columns, row, strict=True)) for row in rows])
     elif sys.stdout.isatty():
-        shown = Table(*columns, title=title or None, title_justify="left")
+        shown = Table(title=title or None, title_justify="left")
+        for column in columns:
+            shown.add_column(column, overflow="fold")  # never cut: what is shown is there to be copied
         for row in rows:
             shown.add_row(*(Text(visible(cell), justify=_side(cell)) for cell in row))
         Console().print(shown)
@@ -43,6 +45,8 @@ def record(fields: Mapping[str, object], *, as_json: bool = False) -> None:
         print_json(fields)
     elif sys.stdout.isatty():
         shown = Table(show_header=False, box=None, pad_edge=False)
+        shown.add_column()
+        shown.add_column(overflow="fold")
         for name, value in fields.items():
             shown.add_row(Text(name, style="bold"), Text(visible(value)))
         Console().print(shown)
@@ -90,6 +94,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # rich would send a pipe's lines to the terminal
     )
     with bar:
         task = bar.add_task(what, total=total)
