@@ -58,12 +58,22 @@ class SortLimits:
 class Sorting:
     """What a batch holds so far. Chunks are sorted into it in the order of their offsets."""
 
-    __slots__ = ("counts", "last", "lines", "plain_bytes", "rejected", "unknown_bytes", "unknown_key_bytes")
+    __slots__ = (
+        "counts",
+        "last",
+        "lines",
+        "plain_bytes",
+        "rejected",
+        "unknown_bytes",
+        "unknown_key_bytes",
+        "value_bytes",
+    )
 
     def __init__(self) -> None:
         self.lines: dict[Group, list[bytes]] = {}  # one JSON text each, without a line break
         self.counts: dict[Disposition, dict[str, int]] = {}  # disposition → reason → records
         self.rejected: dict[tuple[str, str], int] = {}  # (workspace, reason) → records
+        self.value_bytes = 0  # of the records as they came
         self.plain_bytes = 0  # of `lines` as join_lines joins them
         self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
         self.unknown_bytes = 0  # kept of keys that nobody knows,
@@ -109,7 +119,7 @@ class Sorter:
         if not records:
             return
         self._decided.keep_clock(now)
-        values, breaks = self._check(records)
+        values, breaks = self._check(records, into)
         days: dict[int, Pending] = {}
         pending: Pending = defaultdict(list)
         day_starts = day_ends = 0  # ms: the day that `pending` is for
@@ -150,14 +160,16 @@ class Sorter:
         newest = records[-1]
         into.last = (newest.offset, newest.value or b"")
 
-    def _check(self, records: Sequence[Record]) -> tuple[list[bytes], bool]:
+    def _check(self, records: Sequence[Record], into: Sorting) -> tuple[list[bytes], bool]:
         """The values, with b"" for those that `_read` must refuse, and whether any has a line break.
 
         What `decode` does not see is checked here for all at once: UTF-8 in what it skips, size.
         """
         values = [record.value or b"" for record in records]
+        sizes = [len(value) for value in values]
+        into.value_bytes += sum(sizes)
         limit = self._limits.record_bytes
-        if max(map(len, values)) > limit:
+        if max(sizes) > limit:
             values = [value if len(value) <= limit else b"" for value in values]
         if not are_utf8([value for value in values if not value.isascii()]):
             values = [value if are_utf8([value]) else b"" for value in values]

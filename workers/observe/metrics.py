@@ -13,6 +13,7 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from topics import workspaces, write_keys
 from workers.intake.dispositions import Disposition
+from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
 
 REGISTRY = CollectorRegistry()
@@ -167,6 +168,13 @@ POLICY_AGE_SECONDS = _gauges(
     "seconds",
     "Since the copy of a policy topic was last known to be whole.",
     topic=POLICY_TOPICS,
+)
+POLICY_KEPT_OUT = _counters(
+    "strongroom_policy_kept_out_total",
+    "records",
+    "Records of a policy topic that were not taken: unreadable, a tombstone, or a way out of a final state.",
+    topic=POLICY_TOPICS,
+    cause=tuple(sorted(KEPT_OUT)),
 )
 POLICY_VERSION = _gauges(
     "strongroom_policy_version",

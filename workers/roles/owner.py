@@ -114,6 +114,7 @@ class Owner:
             log.warning("chunk_out_of_place", partition=partition.number, start=chunk.start, next=batch.next)
             return
         now = self._now()
+        bytes_before = batch.sorting.value_bytes
         self._sorter.sort(chunk.records, now=now, into=batch.sorting)
         batch.extend(
             chunk.end,
@@ -124,6 +125,7 @@ class Owner:
         batch.policy = self._policy.versions()
         self.progressed = now
         metrics.RECORDS_IN.inc(len(chunk.records))
+        metrics.BYTES_IN.inc(batch.sorting.value_bytes - bytes_before)
         if batch.plain_bytes >= self._limits.flush_bytes:
             self._flush(partition)
         elif self.buffered_bytes >= self._limits.buffer_bytes_max * NEARLY_FULL:

@@ -2,10 +2,15 @@
 
 import asyncio
 
+import structlog
+
 from topics import workspaces, write_keys
-from workers.intake.policy import Policy
+from workers.intake.policy import KEPT_OUT, Applied, Policy
+from workers.observe import metrics
 from workers.stream.compacted import CompactedReader
 from workers.stream.connection import KafkaConnection
+
+log = structlog.get_logger()
 
 
 class PolicyCopy:
@@ -17,10 +22,10 @@ class PolicyCopy:
         self._stale_after = stale_after  # seconds
 
         def key(key: bytes | None, value: bytes | None) -> None:
-            policy.apply_write_key(value)
+            _tell(write_keys.NAME, policy.apply_write_key(value))
 
         def workspace(key: bytes | None, value: bytes | None) -> None:
-            policy.apply_workspace(value)
+            _tell(workspaces.NAME, policy.apply_workspace(value))
 
         self.readers = {
             topic: CompactedReader(connection, topic_prefix + topic, apply)
@@ -44,3 +49,10 @@ class PolicyCopy:
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(reader.version) for name, reader in self.readers.items()}
+
+
+def _tell(topic: str, outcome: Applied) -> None:
+    """A record that was kept out changes nothing here; somebody should know that it was written."""
+    if outcome in KEPT_OUT:
+        metrics.POLICY_KEPT_OUT.labels(topic=topic, cause=outcome).inc()
+        log.warning("policy_record_kept_out", topic=topic, cause=outcome)
