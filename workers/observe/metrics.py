@@ -105,6 +105,7 @@ RECORDS_DROPPED = _counter(
     "Records of batches given up before their commit; the next owner takes them again. "
     "Records in = records + buffered + dropped.",
 )
+BYTES_IN = _counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
 PLAIN_BYTES = _counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
 STORED_BYTES = _counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
 OBJECTS = _counter("strongroom_objects_total", "objects", "Sealed objects committed.")
