@@ -15,6 +15,7 @@ from workers.sealing.rows import (
     WorkspaceKey,
     WorkspaceRow,
     encode,
+    marker_of,
     to_text,
     unit_row,
     workspace_row,
@@ -187,19 +188,23 @@ async def test_the_life_counts_from_before_the_look_not_from_its_answer() -> Non
         key.check()
 
 
-@pytest.mark.parametrize("what", [ROW, workspace_row("acme")])
-async def test_a_key_shredded_while_it_is_loaded_is_not_kept(what: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "held"),
+    [(ROW, ROW), (workspace_row("acme"), ROW), (workspace_row("acme"), workspace_row("acme"))],
+    ids=["unit", "workspace, while the unit is read", "workspace, while it is read"],
+)
+async def test_a_key_shredded_while_it_is_loaded_is_not_kept(what: str, held: str) -> None:
     store = MemoryStore()
     await patient(worker([store]), UNIT)
     keystore = worker([store])
     await keystore.poll()
-    store.faults.add(Fault.HELD, operation="stat", key="keys/v1/tombstones/row/*clock*")
+    store.faults.add(Fault.HELD, operation="stat", key=marker_of(held))
     load = asyncio.create_task(keystore.unit_key(UNIT, create=False))
     await asyncio.sleep(
         0.01
     )  # the row was read, its marker is still being asked for: the answer will be "none"
     await tombstone(replicas([store]), [what], NOW)
-    await store.delete(["keys/v1/tombstones/row/" + what.removeprefix("keys/v1/")])
+    await store.delete([marker_of(what)])
     await keystore.poll()
     store.faults.clear()
     with pytest.raises(KeyShredded):
@@ -270,15 +275,21 @@ async def test_no_more_keys_are_kept_than_allowed_and_a_dropped_one_dies_with_it
 
 
 async def test_a_key_asked_for_to_read_is_made_durable_before_it_seals() -> None:
-    stores = [MemoryStore("first"), MemoryStore("second")]
+    stores, clock = [MemoryStore("first"), MemoryStore("second")], Uptime()
     await patient(worker(stores[:1]), UNIT)
-    keystore = worker(stores)
+    keystore = worker(stores, clock=clock)
     reading = await keystore.unit_key(UNIT, create=False)
     assert not reading.durable
     assert stores[1].requests["put"] == 0
     sealing = await keystore.unit_key(UNIT, create=True)
     assert agree(sealing, reading, await patient(worker(stores[1:]), UNIT))
     assert await keystore.unit_key(UNIT, create=False) is sealing
+    clock.now += 100
+    await keystore.poll()
+    clock.now += 201
+    sealing.check()
+    with pytest.raises(KeyExpired):  # nobody keeps the replaced one any more, so nobody could withdraw it
+        reading.check()
 
 
 @pytest.mark.parametrize(

@@ -246,12 +246,56 @@ async def test_a_row_revived_in_one_bucket_does_not_beat_its_tombstone() -> None
     stores = pair()
     await patient(worker(stores), UNIT)
     await tombstone(replicas(stores), [ROW], NOW)
-    revived = decode((await stores[0].get(ROW)).body, ROW, ROW)
-    assert isinstance(revived, UnitRow)
     forged = UnitRow(
         workspace="acme", source="web", day="2026-11-25", clock="main", changed_at=NOW,
         revision=99, generation=1, under=1, wrapped="AAAA",
     )  # fmt: skip
     await stores[1].put(ROW, encode(forged))
-    await tombstone(replicas(stores), [ROW], NOW)
+    for store in stores:
+        await store.delete([marker_of(ROW)])
+    with pytest.raises(KeyShredded):
+        await patient(worker(stores), UNIT)
     assert [state_of(body) for body in await bodies(stores, ROW)] == [State.TOMBSTONE] * 2
+
+
+@pytest.mark.parametrize("buckets", [1, 2])
+async def test_a_change_that_was_under_way_when_the_row_was_shredded_fails(buckets: int) -> None:
+    """It had read the row as it was before: its write must not bring the key back."""
+    stores = pair()[:buckets]
+    await patient(worker(stores), UNIT)
+    stores[0].faults.add(Fault.HELD, operation="put", key=ROW)
+    late = asyncio.create_task(disable(replicas(stores), [ROW], NOW))
+    await asyncio.sleep(0.01)
+    await tombstone(replicas(stores), [ROW], NOW)
+    stores[0].faults.clear()
+    with pytest.raises(KeyShredded):
+        await late
+    assert [state_of(body) for body in await bodies(stores, ROW)] == [State.TOMBSTONE] * buckets
+
+
+async def test_a_repair_that_was_under_way_when_the_row_was_shredded_fails() -> None:
+    stores = pair()
+    written: list[State] = []
+
+    class Second(MemoryStore):
+        async def put(self, key: str, body: bytes, **options: Any) -> str:
+            etag = await super().put(key, body, **options)
+            if key == ROW:
+                written.append(state_of(body))
+            return etag
+
+    stores[1] = Second("second")
+    await patient(worker(stores), UNIT)
+    await disable(replicas(stores[:1]), [ROW], NOW)  # and died before the second bucket
+    stores[1].faults.add(Fault.HELD, operation="put", key=ROW)
+    late = asyncio.create_task(patient(worker(stores), UNIT))  # carries the disabled row over
+    await asyncio.sleep(0.01)
+    await tombstone(replicas(stores), [ROW], NOW)
+    stores[1].faults.clear()
+    with pytest.raises(KeyShredded):
+        await late
+    assert written == [
+        State.ACTIVE,
+        State.DISABLED,
+        State.TOMBSTONE,
+    ]  # the second was the shredder's own repair
