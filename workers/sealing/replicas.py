@@ -43,6 +43,11 @@ class Replicas:
     def __init__(self, stores: Sequence[Store], *, requests: int) -> None:
         if not 1 <= len(stores) <= 2:
             raise ValueError("a keystore has one bucket or two")
+        if len({store.name for store in stores}) < len(stores):
+            raise Fatal(
+                f"both keystore buckets are {stores[0].name}",
+                remedy="Set STRONGROOM_KEYSTORE_BUCKET_2 to another bucket, or to none",
+            )
         self.stores = tuple(stores)
         self._slots = asyncio.Semaphore(requests)
 

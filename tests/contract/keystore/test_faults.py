@@ -299,3 +299,8 @@ async def test_a_repair_that_was_under_way_when_the_row_was_shredded_fails() -> 
         State.DISABLED,
         State.TOMBSTONE,
     ]  # the second was the shredder's own repair
+
+
+def test_one_bucket_twice_is_not_two() -> None:
+    with pytest.raises(Fatal, match="both keystore buckets are memory"):
+        worker([MemoryStore(), MemoryStore()])
