@@ -31,7 +31,7 @@ POLL_AGAIN = 5.0  # seconds after a look that failed
 class Keystore:
     """One worker's view of the keystore; of one event loop.
 
-    `stores`: the keystore bucket, or two. `life`: seconds, the shred latency. `units_max` keys are kept.
+    `stores`: the keystore bucket, or two. `life`: seconds, the shred latency. `units_max` keys are kept, of 3 KB each.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Keystore:
         root: RootKey,
         *,
         life: float,
-        units_max: int = 50_000,
+        units_max: int = 20_000,
         requests: int = 32,
         clock: Callable[[], float] = uptime,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
