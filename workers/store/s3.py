@@ -110,6 +110,8 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
                 )
             )
             address = await address_of(client, bucket)
+        # AWS_ENDPOINT_URL and profiles have a say in it too
+        refuse_clear_text(f"{address.scheme}://{address.host}", allow_http=allow_http)
         putter = Putter(name, address, frozen(session), context)
         opened.push_async_callback(putter.close)
         return _S3Store(name, bucket, client, putter, opened.pop_all())

@@ -102,3 +102,19 @@ async def test_a_proxy_changes_nothing(
         await store.close()
     assert asked == [f"localhost:{port}"] * 2
     assert len(content.seen) == (2 if name == "localhost" else 0)
+
+
+async def test_the_service_that_gives_out_credentials_is_verified_too(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "token").write_text("identity")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "token"))
+    monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/worker")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    async with listening(content := Content(), authority.server("other.example")) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_STS", f"https://localhost:{port}")
+        with pytest.raises(Unavailable, match=r"open s3://bucket: .*Hostname mismatch"):
+            await open_s3("bucket", endpoint="http://127.0.0.1:9", region="us-east-1")
+    assert content.seen == []

@@ -4,6 +4,7 @@ import ssl
 
 import pytest
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
+from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
 from workers.store.address import Address
@@ -34,6 +35,18 @@ async def test_clear_text_to_another_machine_is_refused(url: str) -> None:
     with pytest.raises(Fatal, match=url):
         await open_s3("bucket", endpoint=url, region="us-east-1")
     refuse_clear_text(url, allow_http=True)
+
+
+async def test_no_setting_of_botocores_brings_clear_text_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example")
+    with pytest.raises(Fatal, match=r"http://s3\.example"):
+        await open_s3("bucket", endpoint=None, region="us-east-1")
+
+
+async def test_no_request_leaves_in_clear_text() -> None:
+    session = http_session(client_context(), allow_http=False)()
+    with pytest.raises(Fatal, match=r"http://sts\.example"):
+        await session.send(AWSRequest("POST", "http://sts.example/?token=hidden").prepare())
 
 
 @pytest.mark.parametrize(
