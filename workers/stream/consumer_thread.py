@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 class Delivery(NamedTuple):
-    """A chunk and the tenure (one assignment of partitions to us) in which it was fetched."""
+    """A chunk and the number of the claim for which it was fetched (tenancy.py)."""
 
-    tenure: int
+    claim: int
     chunk: Chunk
 
 
@@ -68,6 +68,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         self.tenure = 0
         self.holding = False  # between an assignment and the revocation that ends it
         self._at: dict[TopicPartition, int] = {}  # claimed partitions: the end of the last chunk fetched
+        self._claims: dict[TopicPartition, int] = {}  # and the number of the claim
         self._ends: dict[TopicPartition, int] = {}
         self._leaders: dict[TopicPartition, int] = {}
 
@@ -82,6 +83,7 @@ class Thread(driver.AIOKafkaConsumerThread):
     def end_tenure(self) -> None:
         self.holding = False
         self._at = {}
+        self._claims = {}
         self._ends = {}
         self._leaders = {}
 
@@ -99,7 +101,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             consumer.pause(tp)
             consumer.seek(tp, 0)
 
-    async def _begin(self, tenure: int, starts: Mapping[TopicPartition, int | None]) -> None:
+    async def _begin(self, tenure: int, claim: int, starts: Mapping[TopicPartition, int | None]) -> None:
         if tenure != self.tenure or not self.holding:
             return  # revoked while the claim was under way
         consumer = self._ensure_consumer()
@@ -110,6 +112,7 @@ class Thread(driver.AIOKafkaConsumerThread):
                 continue
             consumer.seek(tp, offset)  # drops what was fetched ahead
             self._at[tp] = offset
+            self._claims[tp] = claim
             consumer.resume(tp)
 
     async def _fetch_records(
@@ -123,7 +126,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         # nothing was awaited since the position moved past these records
         assignment: Any = found and consumer._subscription.subscription.assignment
         return {
-            tp: [Delivery(self.tenure, self._chunk(tp, assignment.state_value(tp).position, records))]
+            tp: [Delivery(self._claims[tp], self._chunk(tp, assignment.state_value(tp).position, records))]
             for tp, records in found.items()
         }
 

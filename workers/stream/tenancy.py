@@ -1,10 +1,11 @@
 """Between the group and the Owner: claims at an assignment, drops at a revocation, and no chunk out of turn.
 
-A tenure is one assignment of partitions to us. What was fetched in an older one is dropped here, so an Owner
-sees, of each partition that it claimed, every offset once and in order.
+A tenure is one assignment of partitions to us; in it a partition is claimed, maybe more than once. What was
+fetched for an older claim is dropped here: an Owner sees every offset from its claim on, once and in order.
 """
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Mapping
 
 from workers.errors import Fatal
@@ -13,8 +14,8 @@ from workers.stream.chunk import Chunk, Owner
 CANCEL_TIMEOUT = 5.0  # seconds that a revocation waits for a cancelled claim
 NO_TENURE = 0
 
-# tenure, {partition: offset}: seek there and fetch; {partition: None}: fetch no more
-Begin = Callable[[int, Mapping[int, int | None]], Awaitable[None]]
+# tenure, number of the claim, {partition: offset}: seek there and fetch; {partition: None}: fetch no more
+Begin = Callable[[int, int, Mapping[int, int | None]], Awaitable[None]]
 Crash = Callable[[BaseException], Awaitable[None]]
 
 
@@ -27,7 +28,8 @@ class Tenancy:
         self._tenure = NO_TENURE
         self._claim: asyncio.Task[None] | None = None
         self._reclaims: set[asyncio.Task[None]] = set()
-        self._outdated: set[int] = set()  # claimed anew: a chunk that was fetched before that may still come
+        self._numbers = itertools.count(1)
+        self._claims: dict[int, int] = {}  # claimed partitions: the number of the claim that counts
         self._next: dict[int, int] = {}  # claimed partitions: where the next chunk must start
         self._closed = False
         self.halted: frozenset[int] = frozenset()  # assigned partitions for which the Owner named no start
@@ -43,9 +45,9 @@ class Tenancy:
             return
         self._tenure = tenure
         self._next = {}
-        self._outdated = set()
+        self._claims = {}
         self.halted = frozenset()
-        self._claim = asyncio.create_task(self._claims(tenure, partitions)) if partitions else None
+        self._claim = asyncio.create_task(self._make_claim(tenure, partitions)) if partitions else None
 
     async def reclaim(self, partitions: frozenset[int]) -> None:
         """Claims partitions of this tenure anew, and goes on where the Owner says; None halts them.
@@ -55,13 +57,12 @@ class Tenancy:
         held = frozenset(partition for partition in partitions if partition in self._next)
         if self._closed or not held:
             return
-        self._outdated |= held
-        task = asyncio.create_task(self._claims(self._tenure, held))
+        task = asyncio.create_task(self._make_claim(self._tenure, held))
         self._reclaims.add(task)
         task.add_done_callback(self._reclaims.discard)
         await asyncio.wait({task})
 
-    async def _claims(self, tenure: int, partitions: frozenset[int]) -> None:
+    async def _make_claim(self, tenure: int, partitions: frozenset[int]) -> None:
         try:
             claimed = await self._owner.claim(partitions)
             if claimed.keys() != partitions:
@@ -70,9 +71,14 @@ class Tenancy:
                     remedy="This is a programming error: name a start, or None, for each partition",
                 )
             starts = {partition: start for partition, start in claimed.items() if start is not None}
-            self._next = {p: start for p, start in self._next.items() if p not in partitions} | starts
+            number = next(self._numbers)
+            for partition in partitions - starts.keys():
+                self._next.pop(partition, None)
+                self._claims.pop(partition, None)
+            self._next.update(starts)
+            self._claims.update(dict.fromkeys(starts, number))
             self.halted = self.halted - starts.keys() | (partitions - starts.keys())
-            await self._begin(tenure, claimed)
+            await self._begin(tenure, number, claimed)
         except Exception as error:  # it must end the process, whatever it is
             await self._crash(error)
 
@@ -80,25 +86,23 @@ class Tenancy:
         """Ends the tenure: what still comes of it is dropped."""
         self._tenure = NO_TENURE
         self._next = {}
+        self._claims = {}
         self.halted = frozenset()
         await self._give_up_claims()
         self._claim = None
         if partitions:
             await self._owner.revoked(partitions)
 
-    async def take(self, tenure: int, chunk: Chunk) -> None:
-        """Hands a chunk on, unless it is of another tenure. Raises Fatal rather than leave a gap."""
-        if self._closed or tenure != self._tenure:
+    async def take(self, number: int, chunk: Chunk) -> None:
+        """Hands a chunk on, unless it was fetched for another claim. Raises Fatal rather than leave a gap."""
+        if self._closed or self._claims.get(chunk.partition) != number:
             return
-        expected = self._next.get(chunk.partition)
+        expected = self._next[chunk.partition]
         if chunk.start != expected:
-            if chunk.partition in self._outdated:
-                return
             raise Fatal(
                 f"{self._topic}[{chunk.partition}]: a chunk starts at {chunk.start} where {expected} was due",
                 remedy="Restart the worker: it goes on from the ledger. Report this, it should not happen",
             )
-        self._outdated.discard(chunk.partition)
         self._next[chunk.partition] = chunk.end
         await self._owner.take(chunk)
 

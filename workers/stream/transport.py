@@ -76,14 +76,10 @@ class Consumer(driver.Consumer):
         """Called before Faust resumes the flow, under a time limit after which it goes idle for ever.
 
         So nothing is awaited here: the claim runs beside, and each partition is resumed when it is claimed.
+        Faust calls it again, for nothing, where a fetch returned into a stopped flow.
         """
         if self._thread.holding:
             self.app.tenancy.assigned(self._thread.tenure, _partitions(self.assignment()))
-
-    async def _wait_next_records(self, timeout: float) -> Any:
-        records, active = await super()._wait_next_records(timeout)
-        # stock `getmany` seeks when the flow was stopped meanwhile; the next assignment seeks anyway
-        return (records if self.flow_active else None), active
 
     # -- offsets: the ledger's business -----------------------------------------------------------------
 

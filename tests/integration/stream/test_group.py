@@ -4,8 +4,15 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
+import pytest
+from aiokafka.errors import GroupAuthorizationFailedError  # type: ignore[import-untyped]  # aiokafka ships no types
+
 from tests.integration.stream.conftest import Log
-from tests.integration.stream.recorder import Ledger, Recorder, running, until
+from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
+from workers.errors import StrongroomError
+from workers.stream.archive import ArchiveStream
+from workers.stream.chunk import Chunk
+from workers.stream.connection import KafkaConnection
 
 
 async def test_two_members_share_a_topic_and_lose_and_double_nothing(log: Log) -> None:
@@ -91,3 +98,55 @@ async def test_a_claim_that_waits_keeps_its_place_and_is_cancelled_at_revocation
             assert patient.cancelled == 1
             assert patient.revocations[-1] == {0, 1, 2, 3}
     assert patient.cancelled >= 2
+
+
+async def test_back_pressure_does_not_hold_up_a_rebalance(log: Log) -> None:
+    class Full(Recorder):
+        """Its buffer is full until partitions are revoked."""
+
+        def __init__(self, ledger: Ledger) -> None:
+            super().__init__(ledger)
+            self.released = asyncio.Event()
+
+        async def take(self, chunk: Chunk) -> None:
+            await self.released.wait()
+            await super().take(chunk)
+
+        async def revoked(self, partitions: frozenset[int]) -> None:
+            await super().revoked(partitions)
+            self.released.set()
+
+    ledger = Ledger()
+    for partition in range(4):
+        log.produce(
+            [b"%d-%d" % (partition, n) + b"x" * 4000 for n in range(1500)], partition
+        )  # several fetches
+    full, other = Full(ledger), Recorder(ledger)
+    async with running(log.bootstrap, log.topic, full) as stream:
+        await until(lambda: stream.lag() and min(at for at, _ in stream.lag().values()) > 0, "fetches")
+        await asyncio.sleep(0.5)
+        async with running(log.bootstrap, log.topic, other):
+            await until(lambda: len(other.held) == 2, "the other's share", within=8)
+            await until(lambda: len(ledger.values) == 6000, "every record")
+    assert len(set(ledger.values)) == 6000
+    assert full.chunks
+
+
+@pytest.mark.parametrize("part", ["coordinator", "fetcher"])
+async def test_a_dead_part_of_the_consumer_ends_the_stream(narrow: Log, part: str) -> None:
+    """Faust asks neither, and would go on idle."""
+    owner = Recorder()
+    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner, QUICK)
+    run = asyncio.create_task(stream.run())
+    await until(lambda: stream.assigned, "an assignment")
+    consumer = stream._thread._ensure_consumer()
+
+    async def die() -> None:
+        if part == "coordinator":
+            consumer._coordinator._pending_exception = GroupAuthorizationFailedError("archive")
+        else:
+            consumer._fetcher._fetch_task.cancel()
+
+    await stream._thread.within(die())
+    with pytest.raises(StrongroomError):
+        await asyncio.wait_for(run, 15)

@@ -28,17 +28,19 @@ async def test_markers_and_aborted_records_are_gaps(narrow: Log) -> None:
     transaction(producer, narrow.topic, [b"lost-%d" % n for n in range(3000)], commit=False)
     transaction(producer, narrow.topic, [b"many-%d" % n for n in range(500)], commit=True)
     committed += [b"many-%d" % n for n in range(500)]
-    narrow.produce([b"plain"])
-    committed.append(b"plain")
+    end = 2 * 40 + 3001 + 501  # a marker ends each transaction
 
     owner = Recorder()
     async with running(narrow.bootstrap, narrow.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == len(committed), "every committed record")
+        assert owner.ledger.heads == {0: end}  # the last marker came with the last record
+        assert stream.lag() == {0: (end, end)}
+        transaction(producer, narrow.topic, [b"late"], commit=False)
+        narrow.produce([b"plain"])
         await until(lambda: b"plain" in owner.ledger.values, "the last record")
-        ends = 2 * 40 + 3001 + 501 + 1  # a marker ends each transaction
-        assert stream.lag() == {0: (ends, ends)}
-    assert owner.ledger.values == committed
+    assert owner.ledger.values == [*committed, b"plain"]
     assert owner.fenced == 0  # each chunk started where the one before ended
-    assert owner.ledger.heads == {0: ends}
+    assert owner.spans(0)[-1] == (end, end + 3)
 
 
 async def test_an_open_transaction_holds_back_what_follows_it(narrow: Log) -> None:

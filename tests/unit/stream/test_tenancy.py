@@ -40,12 +40,12 @@ class Group:
 
     def __init__(self, starts: Mapping[int, int | None]) -> None:
         self.owner = Owner(starts)
-        self.begun: list[tuple[int, Mapping[int, int | None]]] = []
+        self.begun: list[tuple[int, int, Mapping[int, int | None]]] = []
         self.crashes: list[BaseException] = []
         self.tenancy = Tenancy("raw", self.owner, begin=self._begin, crash=self._crash)
 
-    async def _begin(self, tenure: int, starts: Mapping[int, int | None]) -> None:
-        self.begun.append((tenure, starts))
+    async def _begin(self, tenure: int, claim: int, starts: Mapping[int, int | None]) -> None:
+        self.begun.append((tenure, claim, starts))
 
     async def _crash(self, error: BaseException) -> None:
         self.crashes.append(error)
@@ -64,7 +64,7 @@ def chunk(start: int, end: int, partition: int = 0) -> Chunk:
 async def test_chunks_follow_from_the_claim_without_a_gap() -> None:
     group = Group({0: 5, 1: None})
     await group.claimed(1)
-    assert group.begun == [(1, {0: 5, 1: None})]
+    assert group.begun == [(1, 1, {0: 5, 1: None})]
     assert group.tenancy.halted == {1}
     assert group.tenancy.settled
     await group.tenancy.take(1, chunk(5, 9))
@@ -72,12 +72,20 @@ async def test_chunks_follow_from_the_claim_without_a_gap() -> None:
     assert group.owner.events == [(0, 5, 9), (0, 9, 10)]
 
 
-@pytest.mark.parametrize(("start", "partition"), [(4, 0), (6, 0), (0, 1), (0, 7)])
-async def test_a_chunk_out_of_turn_is_fatal(start: int, partition: int) -> None:
+@pytest.mark.parametrize("start", [4, 6])
+async def test_a_chunk_out_of_turn_is_fatal(start: int) -> None:
     group = Group({0: 5, 1: None})
     await group.claimed(1)
-    with pytest.raises(Fatal, match=rf"raw\[{partition}\]: a chunk starts at {start}"):
-        await group.tenancy.take(1, chunk(start, 9, partition))
+    with pytest.raises(Fatal, match=rf"raw\[0\]: a chunk starts at {start} where 5 was due"):
+        await group.tenancy.take(1, chunk(start, 9))
+    assert group.owner.events == []
+
+
+async def test_a_chunk_of_a_partition_that_is_not_claimed_is_dropped() -> None:
+    group = Group({0: 5, 1: None})
+    await group.claimed(1)
+    for partition in (1, 7):
+        await group.tenancy.take(1, chunk(5, 9, partition))
     assert group.owner.events == []
 
 
@@ -137,13 +145,14 @@ async def test_a_partition_claimed_anew_goes_on_where_its_owner_says_and_drops_w
     await group.tenancy.take(1, chunk(5, 9))
     group.owner.starts = {0: 7}
     await group.tenancy.reclaim(frozenset({0}))
-    assert group.begun[-1] == (1, {0: 7})
+    assert group.begun[-1] == (1, 2, {0: 7})
     await group.tenancy.take(1, chunk(9, 12))  # fetched before
-    await group.tenancy.take(1, chunk(7, 12))
+    await group.tenancy.take(1, chunk(7, 9))  # even where it would fit
+    await group.tenancy.take(2, chunk(7, 12))
     await group.tenancy.take(1, chunk(0, 3, partition=1))
     assert group.owner.events == [(0, 5, 9), (0, 7, 12), (1, 0, 3)]
     with pytest.raises(Fatal):
-        await group.tenancy.take(1, chunk(13, 14))
+        await group.tenancy.take(2, chunk(13, 14))
 
 
 async def test_a_partition_claimed_anew_may_be_halted() -> None:
@@ -152,7 +161,7 @@ async def test_a_partition_claimed_anew_may_be_halted() -> None:
     group.owner.starts = {0: None}
     await group.tenancy.reclaim(frozenset({0}))
     assert group.tenancy.halted == {0}
-    assert group.begun[-1] == (1, {0: None})
+    assert group.begun[-1] == (1, 2, {0: None})
     await group.tenancy.take(1, chunk(5, 9))
     assert group.owner.events == []
 
