@@ -31,7 +31,8 @@ POLL_AGAIN = 5.0  # seconds after a look that failed
 class Keystore:
     """One worker's view of the keystore; of one event loop.
 
-    `stores`: the keystore bucket, or two. `life`: seconds, the shred latency. `units_max` keys are kept, of 3 KB each.
+    `stores`: the keystore bucket, or two. `life`: seconds, the shred latency. `units_max` keys are kept, each
+    of which takes 3 KB.
     """
 
     def __init__(
