@@ -60,6 +60,13 @@ class Worker:
         self.process.kill()
         self.process.wait()
 
+    def suspend(self) -> None:
+        """SIGSTOP: it does nothing, heartbeats included."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> int:
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)

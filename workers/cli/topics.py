@@ -2,8 +2,6 @@
 
 import click
 
-from topics import registry
-from topics.registry import TopicSpec
 from workers.cli import context, output
 from workers.settings import Settings
 from workers.stream.admin import check_topics, create_topics
@@ -20,7 +18,7 @@ def topics() -> None:
 def create() -> None:
     """Create the topics that are missing; those that exist stay as they are."""
     settings = Settings.load()
-    specs = _specs(settings)
+    specs = context.topic_specs(settings)
     created = context.run(create_topics(context.kafka(settings), specs))
     for name in created:
         click.echo(name)
@@ -32,7 +30,7 @@ def create() -> None:
 def check(as_json: bool) -> int:
     """Say in which properties the topics differ from what they must be. Exit code 1 if one does."""
     settings = Settings.load()
-    specs = _specs(settings)
+    specs = context.topic_specs(settings)
     mismatches = context.run(check_topics(context.kafka(settings), specs))
     if as_json or mismatches:
         output.table(["topic", "property", "wanted", "found"], mismatches, as_json=as_json)
@@ -43,11 +41,3 @@ def check(as_json: bool) -> int:
         return FINDING
     output.say(f"{len(specs)} topics are as declared")
     return 0
-
-
-def _specs(settings: Settings) -> tuple[TopicSpec, ...]:
-    return registry.topics(
-        prefix=settings.topic_prefix,
-        partitions=settings.topic_partitions,
-        replication=settings.topic_replication,
-    )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from workers.errors import StrongroomError
+from workers.errors import Poison, StrongroomError
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
 from workers.ledger import entries
+from workers.ledger.assign import Halted
 from workers.ledger.chain import append
 from workers.ledger.entries import Anchor, Entry, StoredObject, Writer
 from workers.ledger.head import Head, after_entry
@@ -26,6 +27,17 @@ from workers.store.retry import Retry
 
 class Fenced(StrongroomError):
     """Another writer holds the place of our entry: drop the batch and read the head again."""
+
+
+class KeyWithdrawn(Halted):
+    """Records have come for a unit whose key was disabled or shredded: they can't be sealed, nor dropped."""
+
+    def __init__(self, unit: Unit, error: Poison) -> None:
+        super().__init__(
+            "key_withdrawn",
+            f"records wait for {unit.workspace}/{unit.source} of {unit.day} ({unit.clock}): {error.message}",
+            remedy=error.remedy or "Let the workspace's retention reject records of that day",
+        )
 
 
 class Commit(NamedTuple):
@@ -66,8 +78,13 @@ class Flusher:
         Raises Fenced if another writer was first, or whatever `previous` raised. Cancelling is always safe.
         """
         attempt = secrets.token_hex(8)
+        units = {unit_of(group) for group in batch.sorting.lines}
         objects = await self._upload_all(chain, batch, attempt)
-        return await self._commit(await previous(), batch, attempt, objects)
+        head = await previous()
+        # a key that was withdrawn meanwhile must not get another entry: one look more, from the cache
+        for unit in units:
+            await self._unit_key(unit)
+        return await self._commit(head, batch, attempt, objects)
 
     async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> tuple[StoredObject, ...]:
         try:
@@ -84,14 +101,11 @@ class Flusher:
 
     async def _upload(self, chain: ChainId, batch: Batch, attempt: str, group: Group) -> StoredObject:
         async with self.uploads:
-            unit = Unit(group.workspace, group.source, group.day, group.clock)
             key = chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
-            unit_key = await self.retry.call(lambda: self.keys.unit_key(unit, create=True))
-            lines = batch.sorting.lines.pop(group)  # its memory goes as soon as it is packed
+            lines = batch.sorting.lines[group]
+            plain_bytes, sealed, generation = await self.retry.call(lambda: self._sealed(group, lines, key))
             records = len(lines)
-            plain_bytes, sealed = await asyncio.get_running_loop().run_in_executor(
-                self.threads, self._seal, lines, unit_key, key
-            )
+            lines.clear()  # the memory goes group by group
             await self.retry.call(lambda: self._put(key, sealed))
         return StoredObject(
             key=key,
@@ -104,13 +118,26 @@ class Flusher:
             plain_bytes=plain_bytes,
             stored_bytes=len(sealed.body),
             sha256=sha256(sealed.body).hexdigest(),
-            key_generation=unit_key.generation,
+            key_generation=generation,
         )
 
-    def _seal(self, lines: list[bytes], unit_key: UnitSealer, key: str) -> tuple[int, Sealed]:
-        plain = join_lines(lines)
-        lines.clear()
-        return len(plain), unit_key.seal(self.packer.pack(plain), key)
+    async def _sealed(self, group: Group, lines: list[bytes], key: str) -> tuple[int, Sealed, int]:
+        """Plain bytes, the sealed object, its key's generation."""
+        unit_key = await self._unit_key(unit_of(group))
+
+        def seal() -> tuple[int, Sealed]:
+            plain = join_lines(lines)
+            return len(plain), unit_key.seal(self.packer.pack(plain), key)
+
+        plain_bytes, sealed = await asyncio.get_running_loop().run_in_executor(self.threads, seal)
+        return plain_bytes, sealed, unit_key.generation
+
+    async def _unit_key(self, unit: Unit) -> UnitSealer:
+        """Raises KeyWithdrawn for a unit whose key nobody may use any more."""
+        try:
+            return await self.retry.call(lambda: self.keys.unit_key(unit, create=True))
+        except Poison as error:
+            raise KeyWithdrawn(unit, error) from None
 
     async def _put(self, key: str, sealed: Sealed) -> None:
         try:
@@ -153,6 +180,10 @@ class Flusher:
         if not stored.won:
             raise Fenced(f"{self.ledger.name}/{key} was committed by another worker")
         return Commit(*after_entry(chain, batch.first, stored.body))
+
+
+def unit_of(group: Group) -> Unit:
+    return Unit(group.workspace, group.source, group.day, group.clock)
 
 
 def anchor_of(batch: Batch) -> Anchor | None:

@@ -83,7 +83,13 @@ DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
 # declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
 HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale")
-HALT_CAUSES = ("anchor_differs", "head_above_log_end", "ledger_broken", "log_start_above_head")
+HALT_CAUSES = (
+    "anchor_differs",
+    "head_above_log_end",
+    "key_withdrawn",
+    "ledger_broken",
+    "log_start_above_head",
+)
 
 # -- records ---------------------------------------------------------------------------------------
 

@@ -53,7 +53,7 @@ class Watch:
             if not verdict.well:
                 raise Fatal(
                     f"no progress: {verdict.reason}",
-                    remedy="The worker exits so that another takes its partitions; its last log lines say why",
+                    remedy="The worker exits and another takes its partitions; its last log lines say why",
                 )
 
     def livez(self) -> Verdict:

@@ -4,9 +4,20 @@ import asyncio
 
 import pytest
 
-from tests.unit.ledger.world import GROUP, MemoryLog, batch_of, begin, committed, done, flusher, retry
+from tests.unit.ledger.world import (
+    GROUP,
+    MarkingKeys,
+    MemoryLog,
+    batch_of,
+    begin,
+    committed,
+    done,
+    flusher,
+    retry,
+)
 from workers.intake.batch import Batch
 from workers.ledger import entries
+from workers.ledger.assign import Halted
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Fenced
 from workers.ledger.head import Head, read_head
@@ -102,3 +113,39 @@ async def test_a_dropped_partition_commits_nothing_more_and_holds_nothing() -> N
     report = await Verifier(store, store, retry()).run()
     assert report.clean
     assert report.entries == 0
+
+
+async def test_records_of_a_withdrawn_key_halt_their_partition_and_write_no_entry() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    log.produce([b"{}"])
+    keys = MarkingKeys(withdrawn=True)
+    with pytest.raises(Halted) as halted:
+        await flusher(store, keys=keys).flush(head.chain, batch_of(log, 0, 1), done(head))
+    assert halted.value.cause == "key_withdrawn"
+    assert (await Verifier(store, store, retry()).run()).entries == 0
+
+
+async def test_a_key_withdrawn_during_the_uploads_gets_no_entry() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    log.produce([b"{}"])
+    keys = MarkingKeys()
+
+    async def wait_for_the_one_before() -> Head:
+        keys.withdrawn = True
+        return head
+
+    with pytest.raises(Halted):
+        await flusher(store, keys=keys).flush(head.chain, batch_of(log, 0, 1), wait_for_the_one_before)
+    report = await Verifier(store, store, retry()).run()
+    assert (report.entries, report.orphans) == (0, 1)
+
+
+async def test_a_key_that_expires_while_it_seals_is_fetched_again() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = await begin(store, log)
+    log.produce([b"{}"])
+    keys = MarkingKeys(expiring=2)
+    await flusher(store, keys=keys).flush(head.chain, batch_of(log, 0, 1), done(head))
+    assert (await Verifier(store, store, retry()).run()).clean

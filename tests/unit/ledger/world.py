@@ -15,6 +15,7 @@ from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
 from workers.sealing.format import Sealed
 from workers.sealing.keys import Unit
+from workers.sealing.refusals import KeyExpired, KeyShredded
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
 
@@ -38,17 +39,29 @@ class MarkingKey:
     unit: Unit
     generation: int = 1
     ids: "itertools.count[int]" = field(default_factory=itertools.count)
+    expired: bool = False
 
     def seal(self, plain: bytes, object_key: str) -> Sealed:
+        if self.expired:
+            raise KeyExpired("too old to seal with")
         return Sealed(b"sealed:" + plain, {"x-amz-i": str(next(self.ids))})
 
     def open(self, body: bytes, metadata: dict[str, str], object_key: str) -> bytes:
         return body.removeprefix(b"sealed:")
 
 
+@dataclass
 class MarkingKeys:
+    """`withdrawn`: as after a disposal; the first `expiring` keys are too old by the time that they seal."""
+
+    withdrawn: bool = False
+    expiring: int = 0
+
     async def unit_key(self, unit: Unit, *, create: bool) -> MarkingKey:
-        return MarkingKey(unit)
+        if self.withdrawn:
+            raise KeyShredded("gone for good")
+        self.expiring -= 1
+        return MarkingKey(unit, expired=self.expiring >= 0)
 
 
 @dataclass
@@ -71,11 +84,11 @@ class MemoryLog:
             self.end += 1
 
 
-def flusher(store: MemoryStore, *, tries: Retry | None = None) -> Flusher:
+def flusher(store: MemoryStore, *, tries: Retry | None = None, keys: MarkingKeys | None = None) -> Flusher:
     return Flusher(
         data=store,
         ledger=store,
-        keys=MarkingKeys(),
+        keys=keys or MarkingKeys(),
         packer=Packer(Compression.ZSTD, 1),
         writer=WRITER,
         retry=tries or retry(),
