@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-STACK := $(or $(STRONGROOM_STACK_DIR),.stack)
+STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint format bench stack stack-down clean

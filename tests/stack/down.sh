@@ -2,7 +2,7 @@
 # down.sh: removes the containers and processes of this project's test stack, and stops the Docker daemon that up.sh started.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-st=$(cd "${STRONGROOM_STACK_DIR:-$here/../../.stack}" 2>/dev/null && pwd) || exit 0
+st=$(cd "${TEST_STACK_DIR:-$here/../../.stack}" 2>/dev/null && pwd) || exit 0
 setting() { sed -n "s/^$1=//p" "$st/env" 2>/dev/null; }
 host=$(setting DOCKER_HOST)
 if [ -n "$host" ] && command -v docker >/dev/null; then

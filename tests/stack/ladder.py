@@ -22,7 +22,7 @@ import docker  # type: ignore[import-untyped]  # ships no types
 from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]  # ships no types
 
 PROJECT = Path(__file__).resolve().parents[2]
-STACK = Path(os.environ.get("STRONGROOM_STACK_DIR") or PROJECT / ".stack").resolve()
+STACK = Path(os.environ.get("TEST_STACK_DIR") or PROJECT / ".stack").resolve()
 PINS = ("", "external", "container", "native")
 
 

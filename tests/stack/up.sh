@@ -4,11 +4,11 @@
 #                   and two images built here from Maven Central and the Go module proxy, or else pulled
 #   native rung:    the same broker's jars and the same S3 server's binary, run as child processes
 # --no-install: neither apt-get nor a daemon of our own; use what is there.
-# Writes KEY=value lines to $STRONGROOM_STACK_DIR/env, which tests/stack/ladder.py reads. Ends with 1, saying what to install,
+# Writes KEY=value lines to $TEST_STACK_DIR/env, which tests/stack/ladder.py reads. Ends with 1, saying what to install,
 # where neither rung can be had. Undone by down.sh; what was built stays in the folder for the next run.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-mkdir -p "${STRONGROOM_STACK_DIR:=$here/../../.stack}"; st=$(cd "$STRONGROOM_STACK_DIR" && pwd)
+mkdir -p "${TEST_STACK_DIR:=$here/../../.stack}"; st=$(cd "$TEST_STACK_DIR" && pwd)
 KAFKA_VERSION=$(sed -n 's,.*<kafka.version>\(.*\)</kafka.version>.*,\1,p' "$here/kafka-image/pom.xml")
 VERSITYGW_VERSION=v1.8.0
 KUSTOMIZE_VERSION=v5.7.1

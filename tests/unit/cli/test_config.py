@@ -13,7 +13,6 @@ from workers.settings_checks import variable
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
-    monkeypatch.delenv("STRONGROOM_STACK_DIR", raising=False)
 
 
 def test_value_and_source_of_each_and_no_secret(

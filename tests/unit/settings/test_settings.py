@@ -15,7 +15,6 @@ ROOT = Path(__file__).parents[3]
 def no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(variable(name), raising=False)
-    monkeypatch.delenv("STRONGROOM_STACK_DIR", raising=False)
 
 
 def given(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
