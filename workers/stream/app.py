@@ -76,7 +76,7 @@ def faust_app(connection: KafkaConnection, topic: str, group: str, options: Stre
         agent_supervisor=CrashingSupervisor,
         topic_allow_declare=False,
         topic_disable_leader=True,
-        table_standby_replicas=0,  # else Faust's assignor, whose metadata makes a static member rebalance
+        table_standby_replicas=0,  # aiokafka's round robin; Faust's own assignor is for tables
         web_enabled=False,
         web_tables_enabled=False,
         web_router_enabled=False,

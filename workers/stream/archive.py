@@ -75,7 +75,8 @@ class ArchiveStream:
         Not to be awaited from a method of the Owner, which `run` may be waiting for.
         """
         self._stopping.set()
-        await self._ended.wait()
+        if self._app is not None:
+            await self._ended.wait()
 
     async def pause(self, partitions: Iterable[int]) -> None:
         """Stops fetching these. A chunk that was fetched already still comes."""
@@ -213,6 +214,11 @@ class ArchiveStream:
             return Fatal(
                 f"topic {self.topic} no longer holds what was to be read next ({error})",
                 remedy="It was cut, or its retention overtook us. Restart: the claim compares log and ledger",
+            )
+        if isinstance(error, KafkaError) and not error.retriable:
+            return Fatal(
+                f"Kafka refused the stream of topic {self.topic} in group {self.group} ({error!r})",
+                remedy="Check the rights to topic and group, and that no two workers share a static id",
             )
         if isinstance(error, KafkaError):
             return await reason(self.connection, error)

@@ -66,7 +66,7 @@ class Endless(Speaker):
 
 def main(bootstrap: str, topic: str, owner: str) -> None:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    options = replace(QUICK, stop_signals=StreamOptions().stop_signals)
+    options = replace(QUICK, drain_timeout=2.0, stop_signals=StreamOptions().stop_signals)
     speaker: Speaker = {
         "speaker": Speaker, "fails": Fails, "blocked": Blocked, "undecided": Undecided, "endless": Endless
     }[owner]()  # fmt: skip
