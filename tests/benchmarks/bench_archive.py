@@ -1,7 +1,7 @@
 """The main job against its floor, in one run: records/s, CPU µs a record, RSS; and is each record there once?
 
 The floor does what nobody can do without, in one Python loop: librdkafka consumes, msgspec decodes the key,
-zstd-1 and AES-256-GCM seal a group's records, the worker's own PUT path stores them. The worker is
+zstd-1 and AES-256-GCM seal the same number of objects, the worker's own PUT path stores them. The worker is
 `strongroom worker archive`, a process of its own; its CPU is user + system of all of it, from start to exit.
 
     python -m tests.benchmarks.bench_archive [RECORDS]
@@ -163,10 +163,11 @@ async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: i
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(PARTITIONS)])
     decode, compress = msgspec.json.Decoder(Head).decode, zstandard.ZstdCompressor(level=1).compress
     began, cpu = time.perf_counter(), time.process_time()
-    groups: dict[str, list[bytes]] = {}
-    seen = held = 0
+    groups: dict[int, dict[str, list[bytes]]] = {partition: {} for partition in range(PARTITIONS)}
+    held: Counter[int] = Counter()
+    seen = 0
 
-    async def flush() -> None:
+    async def flush(partition: int) -> None:
         places = asyncio.Semaphore(16)
 
         async def put(lines: list[bytes]) -> None:
@@ -175,19 +176,21 @@ async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: i
                 sealed = key.encrypt(b"\x01" * 12, compress(join_lines(lines)), None)
                 await store.put(f"floor/{uuid.uuid4().hex}", sealed, condition=IF_ABSENT)
 
-        await asyncio.gather(*map(put, groups.values()))
-        groups.clear()
+        await asyncio.gather(*map(put, groups[partition].values()))
+        groups[partition].clear()
+        held[partition] = 0
 
     while seen < count:
         for message in consumer.consume(1000, 1.0):
-            value = message.value()
+            value, partition = message.value(), message.partition()
             assert value is not None
-            groups.setdefault(decode(value).write_key, []).append(value)
-            held += len(value)
+            assert partition is not None
+            groups[partition].setdefault(decode(value).write_key, []).append(value)
+            held[partition] += len(value)
             seen += 1
-        if held >= FLUSH_BYTES * PARTITIONS or seen == count:
-            await flush()
-            held = 0
+        for partition in range(PARTITIONS):
+            if held[partition] >= FLUSH_BYTES or (seen == count and held[partition]):
+                await flush(partition)
     cost = Cost(time.perf_counter() - began, time.process_time() - cpu, max_rss(resource.RUSAGE_SELF))
     consumer.close()
     await store.close()
