@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from workers.store.connect import (
     http_session,
     refuse_clear_text,
 )
+from workers.store.light import LightPath, frozen
 from workers.store.metadata import check_metadata
 from workers.store.port import (
     NO_METADATA,
@@ -45,7 +47,6 @@ from workers.store.port import (
     Store,
     Version,
 )
-from workers.store.put import Putter, frozen
 from workers.store.refusals import Beyond, head_refusal, no_credentials, refusal, unanswered
 from workers.tls import client_context
 
@@ -112,9 +113,9 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
             address = await address_of(client, bucket)
         # AWS_ENDPOINT_URL and profiles have a say in it too
         refuse_clear_text(f"{address.scheme}://{address.host}", allow_http=allow_http)
-        putter = Putter(name, address, frozen(session), context)
-        opened.push_async_callback(putter.close)
-        return _S3Store(name, bucket, client, putter, opened.pop_all())
+        light = LightPath(name, address, frozen(session), context)
+        opened.push_async_callback(light.close)
+        return _S3Store(name, bucket, client, light, opened.pop_all())
 
 
 @contextmanager
@@ -138,12 +139,12 @@ def _translated(what: str, *, head: bool = False) -> Iterator[None]:
 
 
 class _S3Store:
-    def __init__(self, name: str, bucket: str, client: Any, putter: Putter, opened: AsyncExitStack) -> None:
-        self._name, self._bucket, self._client, self._putter, self._opened = (
+    def __init__(self, name: str, bucket: str, client: Any, light: LightPath, opened: AsyncExitStack) -> None:
+        self._name, self._bucket, self._client, self._light, self._opened = (
             name,
             bucket,
             client,
-            putter,
+            light,
             opened,
         )
 
@@ -161,7 +162,7 @@ class _S3Store:
     ) -> str:
         check_metadata(metadata)
         try:
-            return await self._putter.put(key, body, condition, metadata)
+            return await self._light.put(key, body, condition, metadata)
         except NotFound as error:
             # S3 answers If-Match on a name that holds nothing with 404 (conditional writes, S3 user guide)
             if isinstance(condition, IfMatch):
@@ -169,21 +170,16 @@ class _S3Store:
             raise
 
     async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:
-        what = f"get {self._name}/{key}"
-        wanted = {}
+        byte_range = None
         if start or length is not None:
             # RFC 9110, 14.1.2: a range holds a byte at least; of none, the first is asked for and dropped
             last = "" if length is None else start + max(length, 1) - 1
-            wanted["Range"] = f"bytes={start}-{last}"
+            byte_range = f"bytes={start}-{last}"
         try:
-            with _translated(what):
-                response = await self._client.get_object(Bucket=self._bucket, Key=key, **wanted)
-                async with response["Body"] as stream:
-                    body: bytes = await stream.read()
+            got = await self._light.get(key, byte_range)
         except Beyond:
             return await self._nothing_of(key)
-        size = int(response["ContentRange"].rpartition("/")[2]) if "ContentRange" in response else len(body)
-        return Got(body if length is None else body[:length], response["ETag"], size, response["Metadata"])
+        return got if length is None else replace(got, body=got.body[:length])
 
     async def _nothing_of(self, key: str) -> Got:
         """The range lies beyond the object's end: none of its bytes, and the rest of the answer."""

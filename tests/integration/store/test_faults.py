@@ -10,7 +10,7 @@ from tests.integration.store.fault_proxy import FaultProxy
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from workers.errors import Fatal, StrongroomError
-from workers.store import put
+from workers.store import light
 from workers.store.port import (
     IF_ABSENT,
     Conflict,
@@ -116,7 +116,7 @@ async def test_the_same_put_sent_again_tells_who_won(behind: Behind) -> None:
 async def test_a_server_that_never_answers_is_given_up(
     behind: Behind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(put, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(light, "READ_TIMEOUT", 0.5)
     behind.proxy.fail_next("PUT", "silence")
     with pytest.raises(Unavailable, match="timed out"):
         await behind.store.put("a/key", BODY)

@@ -1,4 +1,4 @@
-"""The light path of a PUT: aiohttp and a signature, a sixth of what aioboto3 spends (docs/decisions/002).
+"""The light path of PUT and GET: aiohttp and a signature, a sixth of aioboto3's cost (docs/decisions/002).
 
 Credentials, their refresh and the address come from botocore; only the request itself is made here.
 """
@@ -7,7 +7,8 @@ import asyncio
 import io
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -19,7 +20,7 @@ from yarl import URL
 
 from workers.store.address import Address
 from workers.store.connect import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
-from workers.store.port import Condition, IfAbsent, Unavailable
+from workers.store.port import Condition, Got, IfAbsent, Unavailable
 from workers.store.refusals import code_in, no_credentials, refusal, unanswered
 from workers.store.sigv4 import authorization
 
@@ -38,10 +39,16 @@ class FrozenCredentials(NamedTuple):
     token: str | None
 
 
+NOTHING = sha256(b"").hexdigest()
+METADATA = "x-amz-meta-"
+
+
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Takes aiohttp's own second try away: without a word it sends a PUT again whose connection was lost, and
     a conditional one then answers 412 to itself. What lies between may still send it twice: ledger.md, Flush.
     """
+    if request.method == "GET":
+        return await handler(request)
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -55,8 +62,8 @@ class _Lost(Exception):
         self.error = error
 
 
-class Putter:
-    """PUTs objects into one bucket."""
+class LightPath:
+    """Writes and reads objects of one bucket."""
 
     def __init__(
         self,
@@ -82,9 +89,15 @@ class Putter:
     ) -> str:
         """One request; see `Store.put`."""
         what = f"put {self._name}/{key}"
-        path = self._address.path + quote(key, safe="/~")
-        headers = await self._headers(what, path, body, condition, metadata)
-        try:
+        path = self._path(key)
+        headers = {f"{METADATA}{name}": value for name, value in metadata.items()}
+        if condition is not None:
+            name, value = (
+                ("if-none-match", "*") if isinstance(condition, IfAbsent) else ("if-match", condition.etag)
+            )
+            headers[name] = value
+        headers = await self._signed("PUT", what, path, headers, await _digest(body))
+        with _answered(what):
             async with self._session.put(
                 URL(self._origin + path, encoded=True),
                 # aiohttp writes bytes whole, a file piece by piece with turns of the loop between
@@ -98,44 +111,82 @@ class Putter:
             ) as response:
                 if response.status != 200:
                     raise refusal(what, response.status, code_in(await response.read()))
-                etag = response.headers.get("ETag")
-        except _Lost as lost:
-            raise unanswered(what, lost.error) from lost
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise unanswered(what, error) from error
-        if not etag:
-            raise Unavailable(f"{what}: 200 without an ETag", remedy="Is this an S3 server?")
-        return etag
+                return _etag(what, response)
+
+    async def get(self, key: str, byte_range: str | None) -> Got:
+        """One request; `byte_range` as in a Range header. Raises Beyond for one that begins at the end."""
+        what = f"get {self._name}/{key}"
+        path = self._path(key)
+        wanted = {} if byte_range is None else {"range": byte_range}
+        headers = await self._signed("GET", what, path, wanted, NOTHING)
+        with _answered(what):
+            async with self._session.get(
+                URL(self._origin + path, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy,
+                timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
+            ) as response:
+                body = await response.read()
+                if response.status not in (200, 206):
+                    raise refusal(what, response.status, code_in(body))
+                span = response.headers.get("Content-Range", "")
+                return Got(
+                    body,
+                    _etag(what, response),
+                    int(span.rpartition("/")[2]) if span else len(body),
+                    {
+                        name.lower().removeprefix(METADATA): value
+                        for name, value in response.headers.items()
+                        if name.lower().startswith(METADATA)
+                    },
+                )
 
     async def close(self) -> None:
         await self._session.close()
 
-    async def _headers(
-        self, what: str, path: str, body: bytes, condition: Condition | None, metadata: Mapping[str, str]
+    def _path(self, key: str) -> str:
+        return self._address.path + quote(key, safe="/~")
+
+    async def _signed(
+        self, method: str, what: str, path: str, own: Mapping[str, str], digest: str
     ) -> dict[str, str]:
+        """All headers of a request with the headers `own` and a body of this SHA-256."""
         try:
             access_key, secret_key, token = await self._credentials()
         except (BotoCoreError, ClientError) as error:
             raise no_credentials(what, error) from error
         headers = {
+            **own,
             "host": self._address.host,
-            "x-amz-content-sha256": await _digest(body),
+            "x-amz-content-sha256": digest,
             "x-amz-date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
         }
         if token:
             headers["x-amz-security-token"] = token
-        if condition is not None:
-            name, value = (
-                ("if-none-match", "*") if isinstance(condition, IfAbsent) else ("if-match", condition.etag)
-            )
-            headers[name] = value
-        for name, value in metadata.items():
-            headers[f"x-amz-meta-{name}"] = value
         headers["authorization"] = authorization(
-            "PUT", path, headers, region=self._address.region, access_key=access_key, secret_key=secret_key
+            method, path, headers, region=self._address.region, access_key=access_key, secret_key=secret_key
         )
         headers["user-agent"] = "strongroom"
         return headers
+
+
+@contextmanager
+def _answered(what: str) -> Iterator[None]:
+    """Turns a request that got no answer into the port's error."""
+    try:
+        yield
+    except _Lost as lost:
+        raise unanswered(what, lost.error) from lost
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise unanswered(what, error) from error
+
+
+def _etag(what: str, response: aiohttp.ClientResponse) -> str:
+    etag = response.headers.get("ETag")
+    if not etag:
+        raise Unavailable(f"{what}: {response.status} without an ETag", remedy="Is this an S3 server?")
+    return etag
 
 
 async def _digest(body: bytes) -> str:
