@@ -119,7 +119,7 @@ async def _archive(settings: Settings) -> None:
         claims.stream = owner.stream = stream
         watch = Watch(owner, stream, copy, holds, settings.progress_timeout, now)
         server.watch(watch)
-        await first_of(stream.run, watch.run, lambda: owner.failed)
+        await first_of(stream.run, watch.run, copy.follow, lambda: owner.failed)
     log.info("stopped")
 
 

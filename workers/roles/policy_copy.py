@@ -36,6 +36,12 @@ class PolicyCopy:
         """Returns when both topics have been read to their ends."""
         await asyncio.gather(*(reader.start() for reader in self.readers.values()))
 
+    async def follow(self) -> None:
+        """Until cancelled; raises what ended a reader, for a copy that nobody feeds only grows old."""
+        async with asyncio.TaskGroup() as tasks:
+            for reader in self.readers.values():
+                tasks.create_task(reader.failure())
+
     async def stop(self) -> None:
         await asyncio.gather(*(reader.stop() for reader in self.readers.values()))
 
