@@ -1,4 +1,4 @@
-"""The light path of PUT and GET: aiohttp and a signature, a sixth of aioboto3's cost (docs/decisions/002).
+"""The light path of PUT, GET and HEAD: aiohttp and a signature, at a sixth of the cost (docs/decisions/002).
 
 Credentials, their refresh and the address come from botocore; only the request itself is made here.
 """
@@ -7,8 +7,9 @@ import asyncio
 import io
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -21,7 +22,7 @@ from yarl import URL
 from workers.store.address import Address
 from workers.store.connect import CONNECT_TIMEOUT, CONNECTIONS, READ_TIMEOUT
 from workers.store.port import Condition, Got, IfAbsent, Unavailable
-from workers.store.refusals import code_in, no_credentials, refusal, unanswered
+from workers.store.refusals import code_in, head_refusal, no_credentials, refusal, unanswered
 from workers.store.sigv4 import authorization
 
 KEEP_ALIVE = (
@@ -47,7 +48,7 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
     """Takes aiohttp's own second try away: without a word it sends a PUT again whose connection was lost, and
     a conditional one then answers 412 to itself. What lies between may still send it twice: ledger.md, Flush.
     """
-    if request.method == "GET":
+    if request.method != "PUT":
         return await handler(request)
     try:
         return await handler(request)
@@ -60,6 +61,15 @@ class _Lost(Exception):
 
     def __init__(self, error: aiohttp.ClientError) -> None:
         self.error = error
+
+
+class Head(NamedTuple):
+    """An object's headers."""
+
+    size: int  # bytes
+    etag: str
+    modified: int  # ms since the epoch
+    metadata: Mapping[str, str]
 
 
 class LightPath:
@@ -111,36 +121,49 @@ class LightPath:
             ) as response:
                 if response.status != 200:
                     raise refusal(what, response.status, code_in(await response.read()))
-                return _etag(what, response)
+                return _header(what, response, "ETag")
 
     async def get(self, key: str, byte_range: str | None) -> Got:
         """One request; `byte_range` as in a Range header. Raises Beyond for one that begins at the end."""
         what = f"get {self._name}/{key}"
+        async with self._asked("GET", what, key, byte_range) as response:
+            body = await response.read()
+            if response.status not in (200, 206):
+                raise refusal(what, response.status, code_in(body))
+            span = response.headers.get("Content-Range", "")
+            size = int(span.rpartition("/")[2]) if span else len(body)
+            return Got(body, _header(what, response, "ETag"), size, _metadata(response))
+
+    async def head(self, key: str) -> Head:
+        """One request."""
+        what = f"stat {self._name}/{key}"
+        async with self._asked("HEAD", what, key, None) as response:
+            if response.status != 200:
+                raise head_refusal(what, response.status)
+            return Head(
+                int(_header(what, response, "Content-Length")),
+                _header(what, response, "ETag"),
+                _ms(_header(what, response, "Last-Modified")),
+                _metadata(response),
+            )
+
+    @asynccontextmanager
+    async def _asked(
+        self, method: str, what: str, key: str, byte_range: str | None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
         path = self._path(key)
         wanted = {} if byte_range is None else {"range": byte_range}
-        headers = await self._signed("GET", what, path, wanted, NOTHING)
+        headers = await self._signed(method, what, path, wanted, NOTHING)
         with _answered(what):
-            async with self._session.get(
+            async with self._session.request(
+                method,
                 URL(self._origin + path, encoded=True),
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy,
                 timeout=aiohttp.ClientTimeout(sock_connect=CONNECT_TIMEOUT, sock_read=READ_TIMEOUT),
             ) as response:
-                body = await response.read()
-                if response.status not in (200, 206):
-                    raise refusal(what, response.status, code_in(body))
-                span = response.headers.get("Content-Range", "")
-                return Got(
-                    body,
-                    _etag(what, response),
-                    int(span.rpartition("/")[2]) if span else len(body),
-                    {
-                        name.lower().removeprefix(METADATA): value
-                        for name, value in response.headers.items()
-                        if name.lower().startswith(METADATA)
-                    },
-                )
+                yield response
 
     async def close(self) -> None:
         await self._session.close()
@@ -182,11 +205,23 @@ def _answered(what: str) -> Iterator[None]:
         raise unanswered(what, error) from error
 
 
-def _etag(what: str, response: aiohttp.ClientResponse) -> str:
-    etag = response.headers.get("ETag")
-    if not etag:
-        raise Unavailable(f"{what}: {response.status} without an ETag", remedy="Is this an S3 server?")
-    return etag
+def _metadata(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {
+        name.lower().removeprefix(METADATA): value
+        for name, value in response.headers.items()
+        if name.lower().startswith(METADATA)
+    }
+
+
+def _ms(http_date: str) -> int:
+    return round(parsedate_to_datetime(http_date).timestamp() * 1000)
+
+
+def _header(what: str, response: aiohttp.ClientResponse, name: str) -> str:
+    value = response.headers.get(name)
+    if not value:
+        raise Unavailable(f"{what}: {response.status} without {name}", remedy="Is this an S3 server?")
+    return value
 
 
 async def _digest(body: bytes) -> str:

@@ -47,7 +47,7 @@ from workers.store.port import (
     Store,
     Version,
 )
-from workers.store.refusals import Beyond, head_refusal, no_credentials, refusal, unanswered
+from workers.store.refusals import Beyond, no_credentials, refusal, unanswered
 from workers.tls import client_context
 
 PAGE = 1000  # keys a list or delete request
@@ -60,7 +60,7 @@ _NO_CREDENTIALS = (
     MetadataRetrievalError,
     SSOError,
 )
-_ASKED = frozenset({"GetObject", "HeadObject", "ListObjectsV2", "ListObjectVersions", "DeleteObjects"})
+_ASKED = frozenset({"ListObjectsV2", "ListObjectVersions", "DeleteObjects"})
 _NO_ANSWER = (
     NotConnected,
     HTTPClientError,
@@ -119,7 +119,7 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
 
 
 @contextmanager
-def _translated(what: str, *, head: bool = False) -> Iterator[None]:
+def _translated(what: str) -> Iterator[None]:
     """Turns what botocore and aiohttp raise into the port's errors."""
     try:
         yield
@@ -127,9 +127,7 @@ def _translated(what: str, *, head: bool = False) -> Iterator[None]:
         if error.operation_name not in _ASKED:  # of the service that gives out credentials
             raise no_credentials(what, error) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        raise (
-            head_refusal(what, status) if head else refusal(what, status, error.response["Error"]["Code"])
-        ) from error
+        raise refusal(what, status, error.response["Error"]["Code"]) from error
     except _NO_CREDENTIALS as error:
         raise no_credentials(what, error) from error
     except _NO_ANSWER as error:
@@ -183,16 +181,12 @@ class _S3Store:
 
     async def _nothing_of(self, key: str) -> Got:
         """The range lies beyond the object's end: none of its bytes, and the rest of the answer."""
-        head = await self._head(key)
-        return Got(b"", head["ETag"], head["ContentLength"], head["Metadata"])
+        head = await self._light.head(key)
+        return Got(b"", head.etag, head.size, head.metadata)
 
     async def stat(self, key: str) -> Stat:
-        head = await self._head(key)
-        return Stat(key, head["ContentLength"], head["ETag"], _ms(head["LastModified"]))
-
-    async def _head(self, key: str) -> Any:
-        with _translated(f"stat {self._name}/{key}", head=True):
-            return await self._client.head_object(Bucket=self._bucket, Key=key)
+        head = await self._light.head(key)
+        return Stat(key, head.size, head.etag, head.modified)
 
     async def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> AsyncIterator[Stat]:
         left = limit

@@ -1,6 +1,6 @@
 """AWS Signature Version 4 of one S3 request, pure (AWS General Reference, "Create a signed AWS API request").
 
-botocore's signer gives the same bytes for several times the CPU: docs/decisions/002-light-put-path.md.
+botocore's signer gives the same bytes for several times the CPU: docs/decisions/002-light-path.md.
 """
 
 import hmac

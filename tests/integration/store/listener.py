@@ -30,7 +30,7 @@ class Content:
         await request.read()
         self.seen.append({name.lower(): value for name, value in request.headers.items()})
         return web.Response(
-            body=b"0", headers={"ETag": '"0"', "Last-Modified": "Wed, 25 Nov 2026 10:00:00 GMT"}
+            body=b"<a/>", headers={"ETag": '"0"', "Last-Modified": "Wed, 25 Nov 2026 10:00:00 GMT"}
         )
 
 

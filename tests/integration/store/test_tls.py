@@ -33,7 +33,7 @@ async def refused_by(server: ssl.SSLContext, said: str) -> None:
         with pytest.raises(Unavailable, match=said):
             await store.put("a/key", b"secret")
         with pytest.raises(Unavailable, match=said):
-            await store.stat("a/key")
+            await store.delete(["a/key"])
         await store.close()
     assert content.seen == []
 
@@ -46,7 +46,7 @@ async def test_the_right_certificate_is_taken(authority: Authority, cipher: str)
     async with listening(content, server) as port:
         store = await open_at(port)
         await store.put("a/key", b"secret")
-        await store.stat("a/key")
+        await store.delete(["a/key"])
         await store.close()
     assert len(content.seen) == 2
 
@@ -93,12 +93,12 @@ async def test_a_proxy_changes_nothing(
         store = await open_at(port)
         if name == "localhost":
             await store.put("a/key", b"secret")
-            await store.stat("a/key")
+            await store.delete(["a/key"])
         else:
             with pytest.raises(Unavailable, match="Hostname mismatch"):
                 await store.put("a/key", b"secret")
             with pytest.raises(Unavailable, match="Hostname mismatch"):
-                await store.stat("a/key")
+                await store.delete(["a/key"])
         await store.close()
     assert asked == [f"localhost:{port}"] * 2
     assert len(content.seen) == (2 if name == "localhost" else 0)
