@@ -1,5 +1,6 @@
 """What the documentation names exists: files, commands with their options, settings."""
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ import pytest
 
 from workers.__main__ import strongroom
 from workers.observe.metrics import HALT_CAUSES, HOLD_CAUSES
-from workers.settings import Settings
+from workers.settings import BadSettings, Settings
+from workers.settings_checks import PREFIX
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(
@@ -89,6 +91,37 @@ def test_settings_exist(page: Path) -> None:
     declared = {f"STRONGROOM_{name.upper()}" for name in Settings.model_fields}
     named_here = {name for name in SETTING.findall(page.read_text()) if not name.endswith("_")}
     assert not named_here - declared
+
+
+def exports(text: str) -> Iterator[dict[str, str]]:
+    """What each code block that exports settings makes of an environment without any."""
+    for block in FENCE.findall(text):
+        lines = [line for line in block.splitlines() if line.startswith("export ")]
+        found = dict(word.split("=", 1) for line in lines for word in shlex.split(line, comments=True)[1:])
+        if any(name.startswith(PREFIX) for name in found):
+            yield found
+
+
+def load(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        monkeypatch.delenv(name)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    Settings.load()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_settings_that_a_page_exports_can_be_used(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for environment in exports(page.read_text()):
+        load(environment, monkeypatch)
+
+
+def test_exports_are_found_in_the_readme_and_bad_ones_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    (environment,) = exports((ROOT / "README.md").read_text())
+    assert "STRONGROOM_S3_BUCKET" in environment
+    del environment["STRONGROOM_KAFKA_TLS"]
+    with pytest.raises(BadSettings, match="clear text"):
+        load(environment, monkeypatch)
 
 
 @pytest.mark.parametrize("cause", [*HOLD_CAUSES, *HALT_CAUSES])
