@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from topics import raw_events, write_keys
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.cli.demo_report import Finding, Seen, show
-from workers.cli.event_files import Tally
 from workers.cli.policy import asked_by, open_policy
 from workers.cli.run_folder import run_folder
 from workers.cli.send import send_record
@@ -18,6 +18,7 @@ from workers.embedded.child import Broken
 from workers.embedded.fleet import Fleet, embedded_fleet
 from workers.embedded.outcome import Outcome, fold
 from workers.embedded.plan import Plan, Revocation, file_plan, records, sample_plan, set_up
+from workers.event_files import Tally
 from workers.intake.dispositions import PLATFORM
 from workers.ledger.policy_commands import Books, revoke_key
 from workers.ledger.read import open_object
@@ -41,7 +42,7 @@ def demo(file: str | None) -> int:
     with the worker's last words, if anything is not as it must be.
     """
     with run_folder() as folder:
-        seen = context.run(_demo(folder, file))
+        seen = running.run(_demo(folder, file))
         findings = show(seen)
         if findings:
             raise Finding("\n".join(["the demo did not end as it must:", *findings]))
@@ -53,7 +54,7 @@ async def _demo(folder: Path, file: str | None) -> Seen:
     tell = _narrator()
     async with embedded_fleet(folder, flush_interval=FLUSH_INTERVAL) as fleet:
         tell(f"Kafka at {fleet.stack.bootstrap}, S3 at {fleet.stack.endpoint}; the archive worker starts")
-        async with open_policy(fleet.settings) as opened, context.open_publisher(fleet.settings) as publisher:
+        async with open_policy(fleet.settings) as opened, opening.open_publisher(fleet.settings) as publisher:
             await set_up(opened, plan, asked_by(fleet.settings, "strongroom demo"))
             tell(f"{len(plan.workspaces)} workspaces and {len(plan.keys)} write keys set up")
             await fleet.ready()
@@ -144,7 +145,7 @@ async def _revoke(fleet: Fleet, opened: Books, revocation: Revocation, tell: Cal
 
 async def _log_ends(settings: Settings) -> dict[int, int]:
     """Partition → offset after its last record, of those that hold any."""
-    log = Log(context.kafka(settings))
+    log = Log(opening.kafka(settings))
     topic = settings.topic_prefix + raw_events.NAME
     try:
         bounds = await log.bounds(topic, await log.partitions(topic))
@@ -155,11 +156,11 @@ async def _log_ends(settings: Settings) -> dict[int, int]:
 
 async def _look_back(settings: Settings, plan: Plan, tally: Tally, seconds: float) -> tuple[Outcome, Seen]:
     """As a reader and as an auditor do it: through the ledger, from the bucket alone."""
-    retry = context.patient()
+    retry = running.patient()
     async with (
-        context.open_ledger(settings) as ledger,
-        context.open_data(settings) as data,
-        context.open_keystore(settings) as keys,
+        opening.open_ledger(settings) as ledger,
+        opening.open_data(settings) as data,
+        opening.open_keystore(settings) as keys,
     ):
         outcome = await fold(ledger, retry)
         report = await Verifier(ledger, data, retry).run()

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import click
 
 from workers.cli import output
-from workers.cli.event_files import Tally
 from workers.embedded.outcome import Outcome, differences
 from workers.embedded.plan import Counts
 from workers.errors import StrongroomError
+from workers.event_files import Tally
 from workers.ledger.entries import StoredObject
 from workers.ledger.verify import Report
 

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 import click
 
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.errors import StrongroomError
 from workers.settings import Settings
 
@@ -24,7 +25,7 @@ def doctor(as_json: bool) -> int:
 
     Exit code 0 if all is well, 1 if a person must mend something, 3 if a dependency is down.
     """
-    outcomes = context.run(_examine(Settings.load()))
+    outcomes = running.run(_examine(Settings.load()))
     output.table(
         ["check", "state", "detail", "remedy"],
         [outcome[:4] for outcome in outcomes],
@@ -37,7 +38,7 @@ def doctor(as_json: bool) -> int:
 async def _examine(settings: Settings) -> list[Outcome]:
     """Every check is tried, whatever became of those before it."""
     outcomes = []
-    async with context.open_surroundings(settings, context.patient(5.0)) as surroundings:
+    async with opening.open_surroundings(settings, running.patient(5.0)) as surroundings:
         for check in surroundings.checks(enroll=False):
             try:
                 outcomes.append(Outcome(check.name, "ok", await check.run(), "", 0))

@@ -9,7 +9,8 @@ import msgspec
 
 from topics.times import iso_ms
 from topics.write_keys import KeyState, WriteKey, checked_key, codec
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands
@@ -61,7 +62,7 @@ def add(key: str | None, workspace: str, source: str, reason: str, as_json: bool
 @output.json_option
 def show(key: str, as_json: bool) -> None:
     """Show what stands of KEY."""
-    value = context.run(_read(lambda chain: chain.get(checked_key(key))))
+    value = running.run(_read(lambda chain: chain.get(checked_key(key))))
     if value is None:
         raise Poison(
             f"write key {key} is not registered", remedy="`strongroom keys list` shows those that are"
@@ -75,7 +76,7 @@ def show(key: str, as_json: bool) -> None:
 @output.json_option
 def list_keys(workspace: str | None, state: str | None, as_json: bool) -> None:
     """List write keys."""
-    values = context.run(_read(lambda chain: chain.everything())).values()
+    values = running.run(_read(lambda chain: chain.everything())).values()
     _show_many(
         sorted(
             (
@@ -134,12 +135,12 @@ def _change(command: Callable[[Books, By], Awaitable[T]], reason: str) -> T:
         async with open_policy(settings) as books:
             return await command(books, asked_by(settings, reason))
 
-    return context.run(run())
+    return running.run(run())
 
 
 async def _read(read: Callable[[PolicyChain[WriteKey]], Awaitable[T]]) -> T:
-    async with context.open_ledger(Settings.load()) as store:
-        return await read(PolicyChain(store, WRITE_KEYS, retry=context.patient()))
+    async with opening.open_ledger(Settings.load()) as store:
+        return await read(PolicyChain(store, WRITE_KEYS, retry=running.patient()))
 
 
 def _show_one(value: WriteKey, as_json: bool) -> None:

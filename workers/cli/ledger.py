@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import click
 import msgspec
 
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.ledger.entries import Entry, broken
 from workers.ledger.head import Head, read_head
 from workers.ledger.walk import chains, walk
@@ -22,7 +23,7 @@ def ledger() -> None:
 @output.json_option
 def show(partition: int | None, as_json: bool) -> None:
     """List the entries: which offsets, what became of them, in which objects."""
-    entries = context.run(_entries(Settings.load(), partition))
+    entries = running.run(_entries(Settings.load(), partition))
     if as_json:
         output.print_json([msgspec.to_builtins(entry) for entry in entries])
         return
@@ -51,7 +52,7 @@ def show(partition: int | None, as_json: bool) -> None:
 @output.json_option
 def head(as_json: bool) -> None:
     """Show where each chain ends: the offset that is archived next."""
-    heads = context.run(_heads(Settings.load()))
+    heads = running.run(_heads(Settings.load()))
     output.table(
         ["topic", "topic_id", "incarnation", "partition", "next", "digest"],
         [(*found.chain[:3], found.chain.partition, found.next, found.digest) for found in heads],
@@ -61,8 +62,8 @@ def head(as_json: bool) -> None:
 
 
 async def _entries(settings: Settings, partition: int | None) -> list[Entry]:
-    retry = context.patient()
-    async with context.open_ledger(settings) as store:
+    retry = running.patient()
+    async with opening.open_ledger(settings) as store:
         return [
             entry
             async for chain in chains(store, retry)
@@ -72,9 +73,9 @@ async def _entries(settings: Settings, partition: int | None) -> list[Entry]:
 
 
 async def _heads(settings: Settings) -> list[Head]:
-    retry = context.patient()
+    retry = running.patient()
     heads = []
-    async with context.open_ledger(settings) as store:
+    async with opening.open_ledger(settings) as store:
         async for chain in chains(store, retry):
             found = await read_head(store, chain, None, retry)
             if found is None:

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 
 import click
 
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, open_books
 from workers.settings import Settings
@@ -30,7 +31,7 @@ def publish(as_json: bool) -> int:
     For a new Kafka, or topics that were lost. Safe to repeat, also while workers run. The whole history is
     read and checked on the way.
     """
-    published, findings = context.run(_publish(Settings.load()))
+    published, findings = running.run(_publish(Settings.load()))
     output.record({**published, "findings": findings}, as_json=as_json)
     return FINDINGS if findings else 0
 
@@ -48,8 +49,8 @@ async def _publish(settings: Settings) -> tuple[dict[str, int], list[str]]:
 @asynccontextmanager
 async def open_policy(settings: Settings) -> AsyncIterator[Books]:
     """The policy chains in the ledger's bucket, and Kafka to spread them."""
-    async with context.open_ledger(settings) as store, context.open_publisher(settings) as publisher:
-        yield open_books(store, publisher, prefix=settings.topic_prefix, retry=context.patient())
+    async with opening.open_ledger(settings) as store, opening.open_publisher(settings) as publisher:
+        yield open_books(store, publisher, prefix=settings.topic_prefix, retry=running.patient())
 
 
 def asked_by(settings: Settings, why: str) -> By:

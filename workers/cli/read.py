@@ -5,7 +5,8 @@ import sys
 import click
 import msgspec
 
-from workers.cli import context
+from workers import opening
+from workers.cli import running
 from workers.intake.dispositions import STORED, Disposition
 from workers.ledger.read import Selection
 from workers.ledger.read import read as read_objects
@@ -42,18 +43,18 @@ def read(
         f"{day:%Y-%m-%d}" if day else None,
         frozenset(map(Disposition, dispositions)) or None,
     )
-    context.run(_read(Settings.load(), selection, unwrap))
+    running.run(_read(Settings.load(), selection, unwrap))
 
 
 async def _read(settings: Settings, selection: Selection, unwrap: bool) -> None:
     out = sys.stdout.buffer
     decoder = msgspec.json.Decoder(_Call)
     async with (
-        context.open_ledger(settings) as ledger,
-        context.open_data(settings) as data,
-        context.open_keystore(settings) as keys,
+        opening.open_ledger(settings) as ledger,
+        opening.open_data(settings) as data,
+        opening.open_keystore(settings) as keys,
     ):
-        async for stored, lines in read_objects(ledger, data, keys, selection, context.patient()):
+        async for stored, lines in read_objects(ledger, data, keys, selection, running.patient()):
             # a dead letter has no envelope to take off
             if unwrap and stored.disposition is not Disposition.DEAD_LETTERED:
                 out.writelines(bytes(decoder.decode(line).event) + b"\n" for line in lines)

@@ -6,8 +6,10 @@ from collections.abc import Callable
 import click
 
 from topics import raw_events
-from workers.cli import context, output
-from workers.cli.event_files import (
+from workers import opening
+from workers.cli import output, running
+from workers.errors import Poison
+from workers.event_files import (
     EventFile,
     Kind,
     Record,
@@ -17,7 +19,6 @@ from workers.cli.event_files import (
     as_record,
     open_events,
 )
-from workers.errors import Poison
 from workers.settings import Settings
 from workers.stream.publish import Publisher
 
@@ -48,7 +49,7 @@ def send(
     """
     settings = Settings.load()
     begun = time.monotonic()
-    tally = context.run(_send_all(settings, files, Wrapping(write_key, origin, referer, ip, user_agent)))
+    tally = running.run(_send_all(settings, files, Wrapping(write_key, origin, referer, ip, user_agent)))
     took = time.monotonic() - begun
     output.record(
         {
@@ -64,7 +65,7 @@ def send(
 
 async def _send_all(settings: Settings, files: tuple[str, ...], wrapping: Wrapping) -> Tally:
     tally = Tally()
-    async with context.open_publisher(settings) as publisher:
+    async with opening.open_publisher(settings) as publisher:
         for name in files:
             with open_events(name) as file, output.progress(f"sending {file.name}", file.size) as advance:
                 await send_file(publisher, settings.topic_prefix, file, wrapping, tally, advance)

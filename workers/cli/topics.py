@@ -2,7 +2,8 @@
 
 import click
 
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.settings import Settings
 from workers.stream.admin import check_topics, create_topics
 
@@ -18,8 +19,8 @@ def topics() -> None:
 def create() -> None:
     """Create the topics that are missing; those that exist stay as they are."""
     settings = Settings.load()
-    specs = context.topic_specs(settings)
-    created = context.run(create_topics(context.kafka(settings), specs))
+    specs = opening.topic_specs(settings)
+    created = running.run(create_topics(opening.kafka(settings), specs))
     for name in created:
         click.echo(name)
     output.say(f"{len(created)} created, {len(specs) - len(created)} were there")
@@ -30,8 +31,8 @@ def create() -> None:
 def check(as_json: bool) -> int:
     """Say in which properties the topics differ from what they must be. Exit code 1 if one does."""
     settings = Settings.load()
-    specs = context.topic_specs(settings)
-    mismatches = context.run(check_topics(context.kafka(settings), specs))
+    specs = opening.topic_specs(settings)
+    mismatches = running.run(check_topics(opening.kafka(settings), specs))
     if as_json or mismatches:
         output.table(["topic", "property", "wanted", "found"], mismatches, as_json=as_json)
     if mismatches:

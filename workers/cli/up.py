@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from workers.cli import context
+from workers.cli import running
 from workers.cli.run_folder import run_folder
 from workers.embedded.fleet import Fleet, embedded_fleet
 from workers.settings_checks import PREFIX
@@ -35,7 +35,7 @@ def up() -> None:
     Everything is in memory and ends with it. For trying things out: not for production.
     """
     with run_folder() as folder:
-        context.run(_up(folder))
+        running.run(_up(folder))
 
 
 async def _up(folder: Path) -> None:

@@ -3,7 +3,8 @@
 import click
 import msgspec
 
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.ledger.verify import Report, Verifier
 from workers.settings import Settings
 
@@ -15,7 +16,7 @@ def verify(as_json: bool) -> int:
 
     Needs neither Kafka nor keys. Exit code 1 if anything was found.
     """
-    report = context.run(_verify(Settings.load()))
+    report = running.run(_verify(Settings.load()))
     if as_json:
         output.print_json({"clean": report.clean, **msgspec.to_builtins(report)})
     else:
@@ -29,9 +30,9 @@ def verify(as_json: bool) -> int:
 
 
 async def _verify(settings: Settings) -> Report:
-    async with context.open_ledger(settings) as ledger, context.open_data(settings) as data:
+    async with opening.open_ledger(settings) as ledger, opening.open_data(settings) as data:
         with output.progress("entries", None) as advance:
-            verifier = Verifier(ledger, data, context.patient(), progress=lambda report: advance(1))
+            verifier = Verifier(ledger, data, running.patient(), progress=lambda report: advance(1))
             return await verifier.run()
 
 

@@ -11,7 +11,8 @@ import msgspec
 from topics.ids import checked_customer_id
 from topics.times import iso_ms
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState, codec
-from workers.cli import context, output
+from workers import opening
+from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands, workspace_terms
@@ -116,7 +117,7 @@ def set_workspace(  # click calls it, by name
         added = tuple(origin for origin in dict.fromkeys(origins) if origin not in after.allowed_origins)
         return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
 
-    _show_one(context.run(_set(workspace, edit, reason)), as_json)
+    _show_one(running.run(_set(workspace, edit, reason)), as_json)
 
 
 @workspaces.command()
@@ -125,7 +126,7 @@ def set_workspace(  # click calls it, by name
 def show(workspace: str, as_json: bool) -> None:
     """Show what stands of WORKSPACE."""
     checked_customer_id("workspace", workspace)
-    value = context.run(_read(lambda chain: chain.get(workspace)))
+    value = running.run(_read(lambda chain: chain.get(workspace)))
     if value is None:
         raise Poison(
             f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
@@ -138,7 +139,7 @@ def show(workspace: str, as_json: bool) -> None:
 @output.json_option
 def list_workspaces(state: str | None, as_json: bool) -> None:
     """List workspaces."""
-    standing = context.run(_read(lambda chain: chain.everything()))
+    standing = running.run(_read(lambda chain: chain.everything()))
     values = [standing[name] for name in sorted(standing) if state in (None, standing[name].state)]
     if as_json:
         output.print_json([_json(value) for value in values])
@@ -168,8 +169,8 @@ async def _set(workspace: str, edit: Callable[[Workspace], Workspace], reason: s
 
 
 async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:
-    async with context.open_ledger(Settings.load()) as store:
-        return await read(PolicyChain(store, WORKSPACES, retry=context.patient()))
+    async with opening.open_ledger(Settings.load()) as store:
+        return await read(PolicyChain(store, WORKSPACES, retry=running.patient()))
 
 
 def _document(path: Path) -> Mapping[str, Any]:

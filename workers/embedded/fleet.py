@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from workers.cli import context
+from workers import opening
 from workers.embedded.child import Broken, Child
 from workers.embedded.stack import Stack, embedded_stack
 from workers.sealing.root import FileRoot
@@ -72,8 +72,8 @@ async def embedded_fleet(folder: Path, *, flush_interval: float) -> AsyncIterato
         ours = {variable("flush_interval"): str(flush_interval)}
         with environment({**stack.environ, **ours}):
             settings = Settings.load()
-            FileRoot.create(context.needed(settings, "root_key_file"))
-            await create_topics(context.kafka(settings), context.topic_specs(settings))
+            FileRoot.create(opening.needed(settings, "root_key_file"))
+            await create_topics(opening.kafka(settings), opening.topic_specs(settings))
             worker = Child(
                 "worker-archive", [sys.executable, "-m", "workers", "worker", "archive"], folder, os.environ
             )

@@ -10,7 +10,7 @@ import msgspec
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KEY, KeyState, WriteKey
 from workers import sample
-from workers.cli.event_files import Record, Tally, Wrapping, as_record, open_events
+from workers.event_files import Record, Tally, Wrapping, as_record, open_events
 from workers.intake import key_states
 from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, set_workspace

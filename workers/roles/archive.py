@@ -12,7 +12,7 @@ from importlib.metadata import version
 import structlog
 
 from topics import raw_events
-from workers.cli import context
+from workers import opening
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, SortLimits
 from workers.ledger.assign import LogId, claim
@@ -65,10 +65,10 @@ async def _archive(settings: Settings) -> None:
     retry = Retry(hold=holds.declare)
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(HealthServer(settings.http_host, settings.http_port))
-        surroundings = await opened.enter_async_context(context.open_surroundings(settings, retry))
+        surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
         for check in surroundings.checks(enroll=True):
             log.info("checked", check=check.name, found=await check.run())
-        keys = await opened.enter_async_context(context.open_keystore(settings))
+        keys = await opened.enter_async_context(opening.open_keystore(settings))
         policy = Policy()
         copy = PolicyCopy(surroundings.connection, settings.topic_prefix, policy, settings.policy_stale_after)
         opened.push_async_callback(copy.stop)

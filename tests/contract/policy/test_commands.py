@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.contract.policy.world import Topics
-from workers import __main__
-from workers.cli import context
+from workers import __main__, opening
+from workers.cli import running
 from workers.errors import Retryable
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
@@ -51,9 +51,9 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     async def publisher(settings: object) -> AsyncIterator[Topics]:
         yield topics
 
-    monkeypatch.setattr(context, "open_ledger", ledger)
-    monkeypatch.setattr(context, "open_publisher", publisher)
-    monkeypatch.setattr(context, "patient", lambda: Retry(attempts=1))
+    monkeypatch.setattr(opening, "open_ledger", ledger)
+    monkeypatch.setattr(opening, "open_publisher", publisher)
+    monkeypatch.setattr(running, "patient", lambda: Retry(attempts=1))
     monkeypatch.setenv("STRONGROOM_TOPIC_PREFIX", "eu.")
     monkeypatch.setenv("STRONGROOM_ACTOR", "ann")
     return Shell(capsys, topics)

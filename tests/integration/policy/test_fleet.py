@@ -12,7 +12,7 @@ from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
 from topics.registry import topics
 from workers import __main__
-from workers.cli import context
+from workers.cli import running
 from workers.stream.admin import create_topics
 from workers.stream.connection import KafkaConnection
 
@@ -27,7 +27,7 @@ def prefix(kafka: Kafka, s3: S3, topic_name: str, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("STRONGROOM_S3_BUCKET", s3.bucket())
     monkeypatch.setenv("STRONGROOM_ACTOR", "ann")
     specs = topics(prefix=prefix, partitions=2, replication=1)
-    context.run(create_topics(KafkaConnection(bootstrap=kafka.bootstrap), specs))
+    running.run(create_topics(KafkaConnection(bootstrap=kafka.bootstrap), specs))
     return prefix
 
 
@@ -130,7 +130,7 @@ def test_a_new_kafka_gets_all_policy_from_the_bucket(
     new = f"new-{prefix}"
     monkeypatch.setenv("STRONGROOM_TOPIC_PREFIX", new)
     specs = topics(prefix=new, partitions=2, replication=1)
-    context.run(create_topics(KafkaConnection(bootstrap=kafka.bootstrap), specs))
+    running.run(create_topics(KafkaConnection(bootstrap=kafka.bootstrap), specs))
     strongroom("policy", "publish")
     assert {key: value["state"] for key, value in records(kafka, new + "write-keys")} == {
         "k1": "active",

@@ -5,9 +5,9 @@ from typing import cast
 
 import pytest
 
-from workers.cli.event_files import Kind, Tally, Unsendable, Wrapping, open_events
 from workers.cli.send import send_file
 from workers.errors import Poison
+from workers.event_files import Kind, Tally, Unsendable, Wrapping, open_events
 from workers.stream.publish import Publisher
 
 ENVELOPE = b'{"v":1,"writeKey":"k1","receivedAt":"2026-11-23T10:00:00.000Z","event":{}}'

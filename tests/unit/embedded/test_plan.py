@@ -4,8 +4,8 @@ from pathlib import Path
 
 from topics.workspaces import WorkspaceState
 from topics.write_keys import KeyState
-from workers.cli.event_files import Kind
 from workers.embedded.plan import OWN_KEY, file_plan, records, sample_plan
+from workers.event_files import Kind
 
 ENVELOPE = b'{"v":1,"writeKey":"mine","receivedAt":"2026-11-23T10:00:00.000Z","event":{}}'
 

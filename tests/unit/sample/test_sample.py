@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from workers import sample
-from workers.cli.event_files import Wrapping, as_record
+from workers.event_files import Wrapping, as_record
 from workers.sample import generate
 from workers.sample.generate import Key, Record
 

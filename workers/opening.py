@@ -1,14 +1,12 @@
-"""Opens what commands work on, as the settings say: buckets, keystore, Kafka. Closes it again."""
+"""Opens what workers and commands work on, as the settings say: buckets, keystore, Kafka. Closes it again."""
 
 # ruff: noqa: PLC0415  # each command imports only what it opens, so that the others start fast
-import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from workers.observe import logs
-from workers.settings import BadSettings, LogFormat, LogLevel, Settings
+from workers.settings import BadSettings, Settings
 from workers.settings_checks import variable
 
 if TYPE_CHECKING:
@@ -20,21 +18,6 @@ if TYPE_CHECKING:
     from workers.store.retry import Retry
     from workers.stream.connection import KafkaConnection
     from workers.stream.publish import Publisher
-
-T = TypeVar("T")
-
-
-def run(main: Coroutine[Any, Any, T]) -> T:
-    """Runs a command's coroutine to its end. What goes wrong is told by what it raises: logs stay quiet."""
-    logs.configure(LogFormat.AUTO, LogLevel.ERROR, libraries=False)
-    return asyncio.run(main)
-
-
-def patient(seconds: float = 30.0) -> "Retry":
-    """How long a command waits for what may pass: long enough for a hiccup, not for an outage."""
-    from workers.store.retry import Retry
-
-    return Retry(deadline=seconds)
 
 
 @asynccontextmanager

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.cli import event_files
-from workers.cli.event_files import Kind, Tally, Unsendable, Wrapping, as_record, open_events
+from workers import event_files
+from workers.event_files import Kind, Tally, Unsendable, Wrapping, as_record, open_events
 
 ENVELOPE = b'{"v":1,"writeKey":"k1","receivedAt":"2026-11-23T10:00:00.000Z","event":{"type":"track"}}'
 CALL = b'{"type":"track","event":"Bought","userId":"u"}'
