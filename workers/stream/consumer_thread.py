@@ -22,6 +22,7 @@ from workers.errors import Fatal
 from workers.stream.chunk import Chunk
 
 FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
+PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
 ENDS_INTERVAL = 5.0  # seconds between two looks at where the log ends, for the watchdog
 REQUEST_TIMEOUT = 10.0  # seconds for one advisory question to the broker
 
@@ -118,10 +119,6 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
     ) -> dict[TP, list[Delivery]]:
-        consumer._coordinator.check_errors()  # Faust never asks: a dead coordinator would be silent
-        if consumer._fetcher.error_future.done():
-            consumer._fetcher.error_future.result()  # nor does it ask this one
-            raise Fatal("aiokafka's fetcher has ended", remedy="Restart the worker, and report this")
         found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         # nothing was awaited since the position moved past these records
         assignment: Any = found and consumer._subscription.subscription.assignment
@@ -168,6 +165,25 @@ class Thread(driver.AIOKafkaConsumerThread):
                 TopicPartition, OffsetAndMetadata
             ] = await self._ensure_consumer()._coordinator.fetch_committed_offsets(list(tps))
         return found
+
+    @Service.task
+    async def _watch_parts(self) -> None:
+        """A dead coordinator or fetcher ends the stream: Faust asks neither.
+
+        Not asked in a fetch: there is none while the flow is stopped (a rebalance, a first assignment that
+        never comes), nor for a member without partitions.
+        """
+        while True:
+            await self.sleep(PARTS_INTERVAL)
+            if self.should_stop:
+                return
+            consumer = self._ensure_consumer()
+            consumer._coordinator.check_errors()
+            fetching = consumer._fetcher.error_future
+            if fetching.done():
+                if not fetching.cancelled():
+                    fetching.result()
+                raise Fatal("aiokafka's fetcher has ended", remedy="Restart the worker, and report this")
 
     @Service.task
     async def _watch_ends(self) -> None:

@@ -3,13 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
+from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]  # no types
 from aiokafka.errors import GroupAuthorizationFailedError  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from tests.integration.stream.conftest import Log
 from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
-from workers.errors import StrongroomError
+from workers.errors import Fatal
 from workers.stream.archive import ArchiveStream
 from workers.stream.chunk import Chunk
 from workers.stream.connection import KafkaConnection
@@ -133,20 +135,49 @@ async def test_back_pressure_does_not_hold_up_a_rebalance(log: Log) -> None:
 
 
 @pytest.mark.parametrize("part", ["coordinator", "fetcher"])
-async def test_a_dead_part_of_the_consumer_ends_the_stream(narrow: Log, part: str) -> None:
-    """Faust asks neither, and would go on idle."""
-    owner = Recorder()
-    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner, QUICK)
+async def test_a_dead_part_of_the_consumer_ends_even_a_member_without_partitions(
+    narrow: Log, part: str
+) -> None:
+    """Faust asks neither part, and does not fetch here."""
+    standby = Recorder()
+    async with running(narrow.bootstrap, narrow.topic, Recorder()) as first:
+        await until(lambda: first.assigned, "an assignment")
+        stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, standby, QUICK)
+        run = asyncio.create_task(stream.run())
+        await until(lambda: stream.assigned and first.lag(), "an assignment of nothing")
+        consumer = stream._thread._ensure_consumer()
+
+        async def die() -> None:
+            if part == "coordinator":
+                consumer._coordinator._pending_exception = GroupAuthorizationFailedError("archive")
+            else:
+                consumer._fetcher._fetch_task.cancel()
+
+        await stream._thread.within(die())
+        with pytest.raises(Fatal, match="group" if part == "coordinator" else "fetcher"):
+            await asyncio.wait_for(run, 15)
+    assert standby.claims == []
+
+
+@pytest.mark.parametrize("joins", [0, 1])
+async def test_a_group_that_refuses_a_member_ends_its_stream(
+    narrow: Log, joins: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At its first join, and in a rebalance: Faust's flow is stopped in both, and nothing is fetched."""
+    performed: list[Any] = []
+    join = GroupCoordinator._do_rejoin_group
+
+    async def refused_after(self: Any, subscription: Any) -> Any:
+        if len(performed) == joins:
+            raise GroupAuthorizationFailedError("archive")
+        performed.append(subscription)
+        return await join(self, subscription)
+
+    monkeypatch.setattr(GroupCoordinator, "_do_rejoin_group", refused_after)
+    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, Recorder(), QUICK)
     run = asyncio.create_task(stream.run())
-    await until(lambda: stream.assigned, "an assignment")
-    consumer = stream._thread._ensure_consumer()
-
-    async def die() -> None:
-        if part == "coordinator":
-            consumer._coordinator._pending_exception = GroupAuthorizationFailedError("archive")
-        else:
-            consumer._fetcher._fetch_task.cancel()
-
-    await stream._thread.within(die())
-    with pytest.raises(StrongroomError):
-        await asyncio.wait_for(run, 15)
+    if joins:
+        await until(lambda: stream.assigned, "an assignment")
+        narrow.grow(2)
+    with pytest.raises(Fatal, match="refused the stream"):
+        await asyncio.wait_for(run, 20)
