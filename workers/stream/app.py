@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -41,6 +42,7 @@ class ArchiveApp(faust.App):
 
     BootStrategy = _ConsumerOnly
     tenancy: Tenancy
+    topic_ids: Mapping[str, str]  # what is read, and the id that it had when we began
 
     async def _producer_flush(self, logger: Any) -> None:
         """There is no producer."""
@@ -55,7 +57,7 @@ class ArchiveApp(faust.App):
 
 
 def faust_app(connection: KafkaConnection, topic: str, group: str, options: StreamOptions) -> ArchiveApp:
-    """The app with its one agent; `tenancy` is still to be set."""
+    """The app with its one agent; `tenancy` and `topic_ids` are still to be set."""
     app = ArchiveApp(
         group,
         broker=";".join(f"{SCHEME}://{server}" for server in connection.servers),

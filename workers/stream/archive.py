@@ -184,7 +184,8 @@ class ArchiveStream:
     async def _start(self, app: ArchiveApp) -> None:
         facts = Log(self.connection)
         try:
-            await facts.partitions(self.topic)  # Faust would wait, idle, for a topic that is missing
+            # Faust would wait, idle, for a topic that is missing
+            app.topic_ids = await facts.topic_ids([self.topic])
         finally:
             await facts.close()
         await app.start()

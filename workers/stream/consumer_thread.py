@@ -19,11 +19,13 @@ from mode import Service
 from mode.threads import WorkerThread
 
 from workers.errors import Fatal
+from workers.stream import metadata
 from workers.stream.chunk import Chunk
 
 FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
 PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
 ENDS_INTERVAL = 5.0  # seconds between two looks at where the log ends, for the watchdog
+TOPIC_INTERVAL = 5.0  # seconds between two looks at whether the topic is still the same
 REQUEST_TIMEOUT = 10.0  # seconds for one advisory question to the broker
 
 T = TypeVar("T")
@@ -202,6 +204,29 @@ class Thread(driver.AIOKafkaConsumerThread):
                 continue
             if tenure == self.tenure and self.holding:
                 self._ends = ends
+
+    @Service.task
+    async def _watch_topic(self) -> None:
+        """A topic that was deleted and made anew is another log, though its offsets may fit ours."""
+        known = self.consumer.app.topic_ids  # type: ignore[attr-defined]  # ArchiveApp, which imports this
+        while True:
+            await self.sleep(TOPIC_INTERVAL)
+            if self.should_stop:
+                return
+            try:
+                # not aiokafka's own question, which may create a topic
+                async with asyncio.timeout(REQUEST_TIMEOUT):
+                    cluster = await metadata.ask(self._ensure_consumer()._client, sorted(known))
+            except (KafkaError, TimeoutError) as error:
+                self.log.info("Could not ask for the id of %s: %r", sorted(known), error)
+                continue
+            for topic, facts in cluster.topics.items():
+                if facts.error_code == 0 and facts.topic_id != known[topic]:
+                    raise Fatal(
+                        f"topic {topic} was deleted and made anew: its id is {facts.topic_id}, "
+                        f"was {known[topic]}",
+                        remedy="Restart the worker: it claims the new log, or says what that needs",
+                    )
 
     def _watch_leaders(self, tps: Iterable[TopicPartition]) -> None:
         """A new leader may have a shorter log, or another: its partition is claimed, and so checked, anew."""

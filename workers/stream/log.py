@@ -10,8 +10,9 @@ from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untype
 from aiokafka.record import MemoryRecords  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from workers.errors import Fatal
+from workers.stream import metadata
 from workers.stream.connection import KafkaConnection, open_client, reason
-from workers.stream.metadata import ZERO_ID, ClusterMetadata, TopicIdRequest, TopicMetadata, parse
+from workers.stream.metadata import ZERO_ID, ClusterMetadata, TopicMetadata
 
 LATEST, EARLIEST = -1, -2  # timestamps of ListOffsets with a meaning of their own
 CONSUMER = -1  # replica id of those who are none
@@ -45,7 +46,7 @@ class Log:
         """The cluster's id; of each topic its id, partitions, replicas. A missing one has an error code."""
         names = sorted(topics)
 
-        return await self._ask(lambda client: _metadata(client, names))
+        return await self._ask(lambda client: metadata.ask(client, names))
 
     async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """{topic: its UUID, base64url as Kafka prints it}. Raises Fatal if there is no topic, or no UUID."""
@@ -75,10 +76,13 @@ class Log:
         return (await self.extent(topic, frozenset(partitions))).bounds
 
     async def extent(self, topic: str, partitions: frozenset[int] | None = None) -> Extent:
-        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal if one is missing."""
+        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal if one is missing.
+
+        The bounds are those of the topic with that id: one that is made anew meanwhile is asked again.
+        """
 
         async def ask(client: Any) -> Extent:
-            facts = _checked(topic, await _metadata(client, [topic]))
+            facts = _checked(topic, await metadata.ask(client, [topic]))
             leaders = _leaders(topic, facts)
             if missing := (partitions or frozenset()) - leaders.keys():
                 raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
@@ -88,6 +92,9 @@ class Log:
             ends = await _offsets(client, topic, leaders, LATEST)
             for leader, led in _by_leader(leaders).items():
                 ends |= await _watermarks(client, topic, leader, {p: ends[p] for p in led})
+            after = _checked(topic, await metadata.ask(client, [topic]))
+            if after.topic_id != facts.topic_id:  # offsets are asked for by name: whose they are is not known
+                raise errors.StaleMetadata(topic)
             return Extent(
                 facts.topic_id, {partition: (starts[partition], ends[partition]) for partition in starts}
             )
@@ -99,7 +106,7 @@ class Log:
         where = [(topic, [(partition, offset, RECORD_BYTES)])]
 
         async def ask(client: Any) -> bytes | None:
-            leader = _leaders(topic, _checked(topic, await _metadata(client, [topic])))[partition]
+            leader = _leaders(topic, _checked(topic, await metadata.ask(client, [topic])))[partition]
             request = FetchRequest(FETCH_WAIT_MS, 1, RECORD_BYTES, READ_UNCOMMITTED, where)
             response = await client.send(leader, request)
             if not response.topics:  # the embedded broker's way of saying that there is nothing
@@ -116,7 +123,7 @@ class Log:
         names = sorted(topics)
 
         async def ask(client: Any) -> dict[str, TopicMetadata]:
-            found = await _metadata(client, names)
+            found = await metadata.ask(client, names)
             return {name: _checked(name, found) for name in names}
 
         return await self._ask(ask)
@@ -149,10 +156,6 @@ class Log:
             if self._client is None:
                 self._client = await open_client(self._connection)
         return self._client
-
-
-async def _metadata(client: Any, topics: list[str]) -> ClusterMetadata:
-    return parse(await client.send(client.get_random_node(), TopicIdRequest(topics)))
 
 
 def _checked(topic: str, cluster: ClusterMetadata) -> TopicMetadata:

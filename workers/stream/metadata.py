@@ -131,6 +131,11 @@ class TopicIdRequest(Request[MetadataRequest_v10]):  # type: ignore[misc]  # unt
         return request_struct_class(named, False, False, False, {})
 
 
+async def ask(client: Any, topics: list[str]) -> ClusterMetadata:
+    """What a broker that `client` (an AIOKafkaClient) knows says. Raises aiokafka's errors."""
+    return parse(await client.send(client.get_random_node(), TopicIdRequest(topics)))
+
+
 def parse(response: Any) -> ClusterMetadata:
     topics = {}
     for error_code, name, topic_id, _, partitions, *_ in response.topics:

@@ -7,8 +7,8 @@ import structlog
 from aiokafka import AIOKafkaProducer, errors  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from workers.errors import Fatal, Poison, Retryable, StrongroomError
+from workers.stream import metadata
 from workers.stream.connection import KafkaConnection, reason, start
-from workers.stream.metadata import TopicIdRequest, parse
 
 log = structlog.get_logger()
 
@@ -105,8 +105,7 @@ class Publisher:
 
     async def _check(self, topic: str) -> None:
         """A missing topic is an error at once: aiokafka would go on asking, and may create it by that."""
-        client = self._producer.client
-        found = parse(await client.send(client.get_random_node(), TopicIdRequest([topic]))).topics[topic]
+        found = (await metadata.ask(self._producer.client, [topic])).topics[topic]
         if errors.for_code(found.error_code) is errors.UnknownTopicOrPartitionError:
             raise Fatal(f"topic {topic} does not exist", remedy="Create it: strongroom topics create")
         self._known.add(topic)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from tests.integration.stream.conftest import Log
-from tests.integration.stream.recorder import Ledger, Recorder, running, until
+from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
 from workers.errors import Fatal, Retryable
 from workers.stream.archive import ArchiveStream
 from workers.stream.connection import KafkaConnection
@@ -117,6 +117,17 @@ async def test_the_log_cut_under_the_reader_ends_the_stream(narrow: Log) -> None
     with pytest.raises(Fatal, match="no longer holds"):
         await asyncio.wait_for(run, 20)
     assert owner.chunks == []
+
+
+async def test_a_topic_made_anew_under_the_reader_ends_the_stream(narrow: Log) -> None:
+    """Here its offsets fit the new log as well as the old one."""
+    owner = Recorder()
+    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner, QUICK)
+    run = asyncio.create_task(stream.run())
+    await until(lambda: stream.assigned, "an assignment")
+    await asyncio.to_thread(narrow.make_anew)
+    with pytest.raises(Fatal, match=f"{narrow.topic} was deleted and made anew"):
+        await asyncio.wait_for(run, 20)
 
 
 async def test_a_missing_topic_and_an_absent_broker_are_named(narrow: Log) -> None:
