@@ -83,11 +83,7 @@ class Log:
 
         async def ask(client: Any) -> Extent:
             facts = _checked(topic, await metadata.ask(client, [topic]))
-            leaders = _leaders(topic, facts)
-            if missing := (partitions or frozenset()) - leaders.keys():
-                raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
-            if partitions is not None:
-                leaders = {partition: leaders[partition] for partition in partitions}
+            leaders = _leaders(topic, facts, partitions)
             starts = await _offsets(client, topic, leaders, EARLIEST)
             ends = await _offsets(client, topic, leaders, LATEST)
             for leader, led in _by_leader(leaders).items():
@@ -106,7 +102,8 @@ class Log:
         where = [(topic, [(partition, offset, RECORD_BYTES)])]
 
         async def ask(client: Any) -> bytes | None:
-            leader = _leaders(topic, _checked(topic, await metadata.ask(client, [topic])))[partition]
+            facts = _checked(topic, await metadata.ask(client, [topic]))
+            leader = _leaders(topic, facts, frozenset({partition}))[partition]
             request = FetchRequest(FETCH_WAIT_MS, 1, RECORD_BYTES, READ_UNCOMMITTED, where)
             response = await client.send(leader, request)
             if not response.topics:  # the embedded broker's way of saying that there is nothing
@@ -166,9 +163,15 @@ def _checked(topic: str, cluster: ClusterMetadata) -> TopicMetadata:
     return facts
 
 
-def _leaders(topic: str, facts: TopicMetadata) -> dict[int, int]:
-    """{partition: node id}. Not aiokafka's own view of the cluster: asking for that may create the topic."""
-    leaders = {partition: known.leader for partition, known in facts.partitions.items()}
+def _leaders(topic: str, facts: TopicMetadata, partitions: frozenset[int] | None) -> dict[int, int]:
+    """{partition: node id} of `partitions`, None for all.
+
+    Not aiokafka's own view of the cluster: asking for that may create the topic.
+    """
+    wanted = facts.partitions.keys() if partitions is None else partitions
+    if missing := wanted - facts.partitions.keys():
+        raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
+    leaders = {partition: facts.partitions[partition].leader for partition in wanted}
     if min(leaders.values(), default=-1) < 0:
         raise errors.LeaderNotAvailableError(topic)
     return leaders

@@ -3,9 +3,11 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from aiokafka.protocol.fetch import FetchRequest  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]  # aiokafka ships no types
 
+from workers.errors import Retryable
 from workers.stream.connection import KafkaConnection
 from workers.stream.log import EARLIEST, Log
 from workers.stream.metadata import TopicIdRequest
@@ -35,7 +37,7 @@ class Cluster:
         if isinstance(request, TopicIdRequest):
             self.present = following(self.ids)
             leaders = following(self.leaders).items()
-            partitions = [(0, partition, leader, 0, [1], [1], []) for partition, leader in leaders]
+            partitions: list[Any] = [(0, partition, leader, 0, [1], [1], []) for partition, leader in leaders]
             described = (following(self.codes), "raw", self.present, False, partitions)
             return SimpleNamespace(cluster_id="cluster", topics=[described])
         if isinstance(request, OffsetRequest):
@@ -46,7 +48,8 @@ class Cluster:
             ]
             return SimpleNamespace(topics=[("raw", found)])
         assert isinstance(request, FetchRequest)
-        marks = [(partition, NONE, self.ends[self.present]) for partition, *_ in request.topics[0][1]]
+        end = self.ends[self.present]
+        marks = [(partition, NONE, end, b"") for partition, *_ in request.topics[0][1]]
         return SimpleNamespace(topics=[("raw", marks)])
 
 
@@ -65,3 +68,13 @@ async def test_bounds_are_those_of_the_topic_whose_id_comes_with_them() -> None:
     cluster.ids = ["old", "new"]  # made anew between the question for its id and that for its offsets
     extent = await log_of(cluster).extent("raw", frozenset({0}))
     assert (extent.topic_id, extent.bounds) == ("new", {0: (0, 3)})
+
+
+async def test_a_partition_without_a_leader_holds_up_no_question_about_another() -> None:
+    cluster = Cluster()
+    cluster.leaders = [{0: 1, 1: -1}]
+    log = log_of(cluster)
+    assert await log.bounds("raw", [0]) == {0: (0, 10)}
+    assert await log.record("raw", 0, 10) is None
+    with pytest.raises(Retryable):
+        await log.bounds("raw", [0, 1])
