@@ -75,6 +75,7 @@ class CompactedReader:
 
     async def start(self) -> None:
         """Reads the topic to its end, then follows it. Raises Fatal if it is missing."""
+        await self._facts.partitions(self.topic)  # which names a topic that is missing; `extent` waits for it
         extent = await self._facts.extent(self.topic)
         self._topic_id = extent.topic_id
         self._consumer = AIOKafkaConsumer(

@@ -9,7 +9,7 @@ from aiokafka.protocol.fetch import FetchRequest  # type: ignore[import-untyped]
 from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.record import MemoryRecords  # type: ignore[import-untyped]  # aiokafka ships no types
 
-from workers.errors import Fatal
+from workers.errors import Fatal, Retryable
 from workers.stream import metadata
 from workers.stream.connection import KafkaConnection, open_client, reason
 from workers.stream.metadata import ZERO_ID, ClusterMetadata, TopicMetadata
@@ -20,6 +20,15 @@ READ_UNCOMMITTED = 0
 RECORD_BYTES = 1 << 20  # a fetch brings at least one whole batch, however large
 FETCH_WAIT_MS = 200  # the embedded broker answers nothing when it is not allowed to wait
 RETRY_PAUSE = 0.2  # seconds between two attempts while a leader is being found
+
+# -1 is a fault of the broker, whatever it was; and one that is behind does not know a new partition yet
+PASSING = (errors.UnknownError, errors.UnknownTopicOrPartitionError)
+UNANSWERED = (
+    TimeoutError,
+    errors.KafkaConnectionError,
+    errors.NodeNotReadyError,
+    errors.RequestTimedOutError,
+)
 
 T = TypeVar("T")
 
@@ -76,19 +85,19 @@ class Log:
         return (await self.extent(topic, frozenset(partitions))).bounds
 
     async def extent(self, topic: str, partitions: frozenset[int] | None = None) -> Extent:
-        """The topic's id and the bounds of its `partitions`, None for all. Raises Fatal if one is missing.
+        """The topic's id and the bounds of its `partitions`, None for all. Retryable if one is missing.
 
         The bounds are those of the topic with that id: one that is made anew meanwhile is asked again.
         """
 
         async def ask(client: Any) -> Extent:
-            facts = _checked(topic, await metadata.ask(client, [topic]))
+            facts = _told(topic, await metadata.ask(client, [topic]))
             leaders = _leaders(topic, facts, partitions)
             starts = await _offsets(client, topic, leaders, EARLIEST)
             ends = await _offsets(client, topic, leaders, LATEST)
             for leader, led in _by_leader(leaders).items():
                 ends |= await _watermarks(client, topic, leader, {p: ends[p] for p in led})
-            after = _checked(topic, await metadata.ask(client, [topic]))
+            after = _told(topic, await metadata.ask(client, [topic]))
             if after.topic_id != facts.topic_id:  # offsets are asked for by name: whose they are is not known
                 raise errors.StaleMetadata(topic)
             return Extent(
@@ -102,7 +111,7 @@ class Log:
         where = [(topic, [(partition, offset, RECORD_BYTES)])]
 
         async def ask(client: Any) -> bytes | None:
-            facts = _checked(topic, await metadata.ask(client, [topic]))
+            facts = _told(topic, await metadata.ask(client, [topic]))
             leader = _leaders(topic, facts, frozenset({partition}))[partition]
             request = FetchRequest(FETCH_WAIT_MS, 1, RECORD_BYTES, READ_UNCOMMITTED, where)
             response = await client.send(leader, request)
@@ -111,7 +120,7 @@ class Log:
             _, code, _, *rest = response.topics[0][1][0]
             if errors.for_code(code) is errors.OffsetOutOfRangeError:
                 return None
-            _check(code)
+            _check(code, topic, partition)
             return _value_at(rest[-1], offset)
 
         return await self._ask(ask)
@@ -121,7 +130,7 @@ class Log:
 
         async def ask(client: Any) -> dict[str, TopicMetadata]:
             found = await metadata.ask(client, names)
-            return {name: _checked(name, found) for name in names}
+            return {name: _existing(name, found) for name in names}
 
         return await self._ask(ask)
 
@@ -135,7 +144,7 @@ class Log:
                     try:
                         return await question(client)
                     except errors.KafkaError as error:
-                        if not error.retriable:
+                        if not error.retriable and not isinstance(error, PASSING):
                             raise _refused(error) from error
                         last = error
                         client.force_metadata_update()  # of the brokers
@@ -146,7 +155,12 @@ class Log:
                             remedy="Use Apache Kafka 2.8 or newer: ids tell a re-created topic",
                         ) from None
         except TimeoutError:
-            raise await reason(self._connection, last) from last
+            if isinstance(last, UNANSWERED):
+                raise await reason(self._connection, last) from last
+            raise Retryable(
+                f"Kafka at {self._connection.bootstrap} could not tell: {last!r}",
+                remedy="It may be electing leaders, or the topic is gone: strongroom topics check",
+            ) from last
 
     async def _opened(self) -> Any:
         async with self._opening:
@@ -155,11 +169,16 @@ class Log:
         return self._client
 
 
-def _checked(topic: str, cluster: ClusterMetadata) -> TopicMetadata:
-    facts = cluster.topics[topic]
-    if errors.for_code(facts.error_code) is errors.UnknownTopicOrPartitionError:
+def _existing(topic: str, cluster: ClusterMetadata) -> TopicMetadata:
+    """For the questions that a start asks: there an unknown topic is one that nobody made."""
+    if errors.for_code(cluster.topics[topic].error_code) is errors.UnknownTopicOrPartitionError:
         raise Fatal(f"topic {topic} does not exist", remedy="Create it: strongroom topics create")
-    _check(facts.error_code)
+    return _told(topic, cluster)
+
+
+def _told(topic: str, cluster: ClusterMetadata) -> TopicMetadata:
+    facts = cluster.topics[topic]
+    _check(facts.error_code, topic)
     return facts
 
 
@@ -170,9 +189,9 @@ def _leaders(topic: str, facts: TopicMetadata, partitions: frozenset[int] | None
     """
     wanted = facts.partitions.keys() if partitions is None else partitions
     if missing := wanted - facts.partitions.keys():
-        raise Fatal(f"topic {topic} has no partitions {sorted(missing)}", remedy="Was it made anew?")
+        raise errors.UnknownTopicOrPartitionError(f"{topic} {sorted(missing)}")
     leaders = {partition: facts.partitions[partition].leader for partition in wanted}
-    if min(leaders.values(), default=-1) < 0:
+    if not facts.partitions or any(leader < 0 for leader in leaders.values()):
         raise errors.LeaderNotAvailableError(topic)
     return leaders
 
@@ -183,7 +202,7 @@ async def _offsets(client: Any, topic: str, leaders: dict[int, int], timestamp: 
         asked = [(partition, timestamp) for partition in led]
         response = await client.send(leader, OffsetRequest(CONSUMER, READ_UNCOMMITTED, [(topic, asked)]))
         for partition, code, _, offset in response.topics[0][1]:
-            _check(code)
+            _check(code, topic, partition)
             found[partition] = offset
     return found
 
@@ -199,7 +218,7 @@ async def _watermarks(client: Any, topic: str, leader: int, ends: dict[int, int]
     found = {}
     for partition, code, watermark, *_ in response.topics[0][1] if response.topics else ():
         if errors.for_code(code) is not errors.OffsetOutOfRangeError:  # cut since it was asked
-            _check(code)
+            _check(code, topic, partition)
             found[partition] = max(watermark, ends[partition])
     return found
 
@@ -211,10 +230,10 @@ def _by_leader(leaders: dict[int, int]) -> dict[int, list[int]]:
     return led
 
 
-def _check(code: int) -> None:
+def _check(code: int, *about: object) -> None:
     kind = errors.for_code(code)
     if kind is not errors.NoError:
-        raise kind()
+        raise kind(*about)
 
 
 def _refused(error: errors.KafkaError) -> Fatal:

@@ -1,5 +1,6 @@
 """What a Log makes of a cluster that changes while it is asked, or does not know everything yet."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,12 +8,12 @@ import pytest
 from aiokafka.protocol.fetch import FetchRequest  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.protocol.offset import OffsetRequest  # type: ignore[import-untyped]  # aiokafka ships no types
 
-from workers.errors import Retryable
+from workers.errors import Fatal, Retryable
 from workers.stream.connection import KafkaConnection
 from workers.stream.log import EARLIEST, Log
 from workers.stream.metadata import TopicIdRequest
 
-UNKNOWN, UNKNOWN_TOPIC, NONE = -1, 3, 0
+UNKNOWN, NONE, UNKNOWN_TOPIC, NOT_AUTHORIZED = -1, 0, 3, 29
 
 
 class Cluster:
@@ -58,7 +59,7 @@ def following(answers: list[Any]) -> Any:
 
 
 def log_of(cluster: Cluster) -> Log:
-    log = Log(KafkaConnection("nowhere:1", request_timeout=1.0))
+    log = Log(KafkaConnection("nowhere:1", request_timeout=0.5))
     log._client = cluster
     return log
 
@@ -76,5 +77,65 @@ async def test_a_partition_without_a_leader_holds_up_no_question_about_another()
     log = log_of(cluster)
     assert await log.bounds("raw", [0]) == {0: (0, 10)}
     assert await log.record("raw", 0, 10) is None
+    assert await log.bounds("raw", []) == {}
     with pytest.raises(Retryable):
         await log.bounds("raw", [0, 1])
+
+
+def forgets_the_topic(cluster: Cluster) -> None:
+    cluster.codes = [UNKNOWN_TOPIC, NONE]
+
+
+def does_not_know_a_partition_yet(cluster: Cluster) -> None:
+    cluster.leaders = [{0: 1}, {0: 1, 1: 1}]
+
+
+def does_not_know_what_went_wrong(cluster: Cluster) -> None:
+    cluster.offset_codes = [UNKNOWN, NONE]
+
+
+def does_not_lead_what_it_leads(cluster: Cluster) -> None:
+    cluster.offset_codes = [UNKNOWN_TOPIC, NONE]
+
+
+PASSING = [
+    forgets_the_topic,
+    does_not_know_a_partition_yet,
+    does_not_know_what_went_wrong,
+    does_not_lead_what_it_leads,
+]
+
+
+@pytest.mark.parametrize("passing", PASSING)
+async def test_a_passing_answer_is_asked_again(passing: Callable[[Cluster], None]) -> None:
+    cluster = Cluster()
+    passing(cluster)
+    assert await log_of(cluster).bounds("raw", [0, 1]) == {0: (0, 10), 1: (0, 10)}
+    passing(cluster)
+    assert await log_of(cluster).record("raw", 1, 10) is None
+
+
+@pytest.mark.parametrize("passing", PASSING)
+async def test_a_passing_answer_that_stays_is_still_no_reason_to_halt(
+    passing: Callable[[Cluster], None],
+) -> None:
+    cluster = Cluster()
+    passing(cluster)
+    del cluster.codes[1:], cluster.leaders[1:], cluster.offset_codes[1:]
+    with pytest.raises(Retryable, match="could not tell"):
+        await log_of(cluster).bounds("raw", [0, 1])
+
+
+async def test_a_topic_that_is_missing_at_the_start_is_named_at_once() -> None:
+    cluster = Cluster()
+    cluster.codes = [UNKNOWN_TOPIC, NONE]
+    with pytest.raises(Fatal, match="raw does not exist") as raised:
+        await log_of(cluster).topic_ids(["raw"])
+    assert "strongroom topics create" in raised.value.remedy
+
+
+async def test_a_refusal_is_no_passing_answer() -> None:
+    cluster = Cluster()
+    cluster.codes = [NOT_AUTHORIZED, NONE]
+    with pytest.raises(Fatal, match="refused"):
+        await log_of(cluster).bounds("raw", [0])
