@@ -1,13 +1,16 @@
 """raw-events: what arrives. One JSON envelope a record around one Segment call, keyed by the write key.
 
-The only topic that carries payload. The archive reads it with workers/intake/envelope.py, which is faster:
-it builds no value. Both agree on what an envelope is.
+The only topic that carries payload. The schema is what a collector sends. The archive judges by
+workers/intake/envelope.py instead: that builds no value, and takes what the schema refuses where nothing
+hangs on it, such as lone surrogates in a call, or an `ip` that is no string.
 """
 
+import json
 from typing import ClassVar
 
 import msgspec
 
+from topics import exact_json
 from topics.codec import Codec, TopicValue
 from topics.times import iso_ms
 from workers.errors import Poison
@@ -30,7 +33,6 @@ class Envelope(TopicValue, frozen=True, kw_only=True, rename="camel"):
 
 codec = Codec(Envelope)
 _call = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_encode = msgspec.json.Encoder().encode
 
 
 def record_key(write_key: str) -> bytes:
@@ -53,14 +55,25 @@ def wrap(
     """
     call = call_bytes.strip()  # white space around the call is the file's, not the SDK's
     try:
-        _call.decode(call)
-        call.decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        _check(call)
+    except ValueError as error:
         raise Poison(f"not a call: {error}", remedy="Each call is one JSON object in UTF-8") from None
     head = {"v": Envelope.version, "writeKey": write_key, "receivedAt": iso_ms(received_at)}
     witnesses = {"ip": ip, "origin": origin, "referer": referer, "userAgent": user_agent}
     head |= {name: value for name, value in witnesses.items() if value is not None}
-    envelope = _encode(head)[:-1] + b',"event":' + call + b"}"
+    # as escapes: a write key may have lone surrogates too
+    start = json.dumps(head, separators=(",", ":")).encode()
+    envelope = start[:-1] + b',"event":' + call + b"}"
     if len(envelope) > Envelope.max_bytes:
         raise Poison(f"a call of {len(call)} bytes is too large", remedy=f"{Envelope.max_bytes} are allowed")
     return envelope
+
+
+def _check(call: bytes) -> None:
+    """Raises ValueError unless it is a JSON object."""
+    text = call.decode()
+    try:
+        _call.decode(call)
+    except (msgspec.MsgspecError, RecursionError):
+        if not isinstance(exact_json.parse(text), dict):
+            raise ValueError("no JSON object") from None

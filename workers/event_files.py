@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from topics import raw_events
+from topics import exact_json, raw_events
 from workers.errors import Poison, StrongroomError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -68,7 +68,7 @@ class Tally:
         return self.lines.total() - self.lines[Kind.TOO_LARGE]
 
 
-NONE = msgspec.Raw()  # false
+NONE, SOME = msgspec.Raw(), msgspec.Raw(b"0")  # false and true
 
 
 class _Head(msgspec.Struct, rename="camel"):
@@ -80,14 +80,29 @@ class _Head(msgspec.Struct, rename="camel"):
     type: str | None = None
 
 
-_head = msgspec.json.Decoder(_Head).decode
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+def _head(line: bytes) -> _Head:
+    """Raises ValueError for what is no such object."""
+    try:
+        return _decode_head(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        document = exact_json.parse(line.decode())
+    if not isinstance(document, dict):
+        raise ValueError("no object")
+    v, event = (SOME if name in document else NONE for name in ("v", "event"))
+    write_key, kind = document.get("writeKey"), document.get("type")
+    if not isinstance(write_key, str | None) or not isinstance(kind, str | None):
+        raise ValueError("no text")
+    return _Head(v, write_key, event, kind)
 
 
 def as_record(line: bytes, wrapping: Wrapping) -> Record:
     """What to send for a line. Never raises: what can't be used goes as it is, to become a dead letter."""
     try:
         head = _head(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except ValueError:
         return Record(Kind.MALFORMED, line, None)
     if head.v and head.write_key and head.event:
         return Record(Kind.ENVELOPE, line, raw_events.record_key(head.write_key))

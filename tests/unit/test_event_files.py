@@ -40,9 +40,37 @@ def test_a_bare_call_that_names_its_write_key_needs_no_other() -> None:
     assert as_record(b'{"type":"track","event":"e","writeKey":"own"}', Wrapping()).key == b"own"
 
 
+def test_half_an_emoji_makes_no_difference() -> None:
+    half = b'"title":"half \\ud83d",'
+    envelope = ENVELOPE.replace(b'"type"', half + b'"type"')
+    assert as_record(envelope, Wrapping("other")) == (Kind.ENVELOPE, envelope, b"k1")
+    call = CALL.replace(b'"type"', half + b'"type"')
+    wrapped = as_record(call, Wrapping("k2"))
+    assert (wrapped.kind, wrapped.key) == (Kind.WRAPPED, b"k2")
+    assert wrapped.value.endswith(b',"event":' + call + b"}")
+    own = call.replace(half, half + b'"writeKey":"\\udc00",')
+    assert as_record(own, Wrapping("k2"))[::2] == (Kind.WRAPPED, b"?")
+    assert as_record(call, Wrapping()) == (Kind.KEYLESS, call, None)
+
+
 @pytest.mark.parametrize(
     "line",
-    [b"junk", b"{", b"[]", b"1", b"{}", b'{"v":1}', b'{"v":1,"type":"track"}', b"\xff\xfe", b"[" * 5000],
+    [
+        b'["\\ud83d"]',
+        b'{"title":"\\ud83d"}',
+        b'{"type":7,"title":"\\ud83d"}',
+        b'{"v":1,"writeKey":7,"event":{},"title":"\\ud83d"}',
+        b'{"type":"track","title":"\\ud83d","\xff":1}',
+        b"junk",
+        b"{",
+        b"[]",
+        b"1",
+        b"{}",
+        b'{"v":1}',
+        b'{"v":1,"type":"track"}',
+        b"\xff\xfe",
+        b"[" * 5000,
+    ],
 )
 def test_other_lines_go_as_they_are(line: bytes) -> None:
     assert as_record(line, Wrapping("k")) == (Kind.MALFORMED, line, None)

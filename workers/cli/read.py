@@ -1,20 +1,19 @@
 """`strongroom read`: archived records as NDJSON on stdout, decrypted, through the ledger."""
 
 import sys
+from collections.abc import Iterator, Sequence
 
 import click
-import msgspec
 
 from workers import opening
 from workers.cli import running
+from workers.errors import Poison
 from workers.intake.dispositions import STORED, Disposition
+from workers.intake.envelope import Unreadable, event_bytes
+from workers.ledger.entries import StoredObject
 from workers.ledger.read import Selection
 from workers.ledger.read import read as read_objects
 from workers.settings import Settings
-
-
-class _Call(msgspec.Struct):
-    event: msgspec.Raw
 
 
 @click.command()
@@ -48,16 +47,26 @@ def read(
 
 async def _read(settings: Settings, selection: Selection, unwrap: bool) -> None:
     out = sys.stdout.buffer
-    decoder = msgspec.json.Decoder(_Call)
     async with (
         opening.open_ledger(settings) as ledger,
         opening.open_data(settings) as data,
         opening.open_keystore(settings) as keys,
     ):
         async for stored, lines in read_objects(ledger, data, keys, selection, running.patient()):
-            # a dead letter has no envelope to take off
-            if unwrap and stored.disposition is not Disposition.DEAD_LETTERED:
-                out.writelines(bytes(decoder.decode(line).event) + b"\n" for line in lines)
-            else:
-                out.writelines(line + b"\n" for line in lines)
+            out.writelines(line + b"\n" for line in printed(stored, lines, unwrap=unwrap))
     out.flush()
+
+
+def printed(stored: StoredObject, lines: Sequence[bytes], *, unwrap: bool) -> Iterator[bytes]:
+    """The lines of an object, or their events byte for byte. Raises Poison for a line that holds none."""
+    if not unwrap or stored.disposition is Disposition.DEAD_LETTERED:  # which has no envelope to take off
+        yield from lines
+        return
+    for number, line in enumerate(lines, 1):
+        try:
+            yield event_bytes(line)
+        except Unreadable as refusal:
+            raise Poison(
+                f"line {number} of {stored.key} holds no event ({refusal.reason})",
+                remedy="Read without --unwrap to see it",
+            ) from None

@@ -301,3 +301,31 @@ def test_every_reason_is_reached() -> None:
         *flat(sort_all(NOBODY, [Record(envelope())], limits=SortLimits(record_bytes=1)).counts),
     }
     assert reached == set(UNREADABLE)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b'{ "type":"page", "n": 1.50 }',
+        b'{"title":"half \\ud83d", "caf\xc3\xa9":\t"\\u0041"}',
+        b'{"a":"\\uD83D","n":' + b"1" * 5000 + b"}",
+        b'{"context":{"page":7}, "s":"\\udc00\\ud800"}',
+    ],
+)
+def test_an_event_comes_out_byte_for_byte(event: bytes) -> None:
+    value = envelope(event={"x": "?"}).replace(json.dumps({"x": "?"}).encode(), event)
+    twice = value.replace(b'{"v"', b'{"event":{"title":"\\ud83d"},"v"')
+    for each in (value, twice, value.replace(b'"event"', b'"\\u0065vent"')):
+        assert event in each
+        assert verdict(each) == "unknown_key"
+        assert envelopes.event_bytes(each) == event
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [(b"junk", "not_json"), (b'{"title":"\\ud83d"}', "no_envelope"), (b"[]", "no_envelope")],
+)
+def test_no_event_of_what_is_no_envelope(line: bytes, reason: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        envelopes.event_bytes(line)
+    assert refused.value.reason == reason

@@ -53,9 +53,29 @@ def test_any_key_and_header_comes_back(key: str, header: str | None) -> None:
     assert record_key(key) == key.encode()
 
 
+def test_half_an_emoji_is_no_reason_to_refuse_a_call() -> None:
+    call = b'{"type":"page","title":"half \\ud83d"}'
+    envelope = wrap(call, "half \ud83d", None, None, None, None, AT)
+    assert envelope.endswith(b',"event":' + call + b"}")
+    assert json.loads(envelope)["writeKey"] == "half \ud83d"
+
+
 @pytest.mark.parametrize(
     "call",
-    [b"", b"null", b"[]", b'"x"', b"{", b"{}{}", b'{"a":1}x', b'{"a":"\xff"}', b"{'a':1}", b'{"a":' * 9_999],
+    [
+        b'"\\ud83d"',
+        b'{"a":"\\ud83d"',
+        b"",
+        b"null",
+        b"[]",
+        b'"x"',
+        b"{",
+        b"{}{}",
+        b'{"a":1}x',
+        b'{"a":"\xff"}',
+        b"{'a':1}",
+        b'{"a":' * 9_999,
+    ],
 )
 def test_what_is_no_call_is_refused(call: bytes) -> None:
     with pytest.raises(Poison, match="not a call"):
