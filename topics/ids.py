@@ -1,4 +1,4 @@
-"""Ids inside topic values, as types that decoding checks: they end up in object names (ledger.md, Names)."""
+"""Ids inside topic values, as types that decoding checks: they end up in object names (docs/format.md)."""
 
 import re
 from typing import Annotated

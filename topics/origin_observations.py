@@ -1,7 +1,7 @@
 """origin-observations: what the archive saw of each (write key, witness host), a span of offsets each.
 
 Keyed by write key. A span is named by its chain and [start, end), so that the judge folds each offset once
-(origins.md, From record to verdict). Hashes are keyed with the workspace's own key: 64 bits, unsigned.
+(docs/origins.md, Observations). Hashes are keyed with the workspace's own key: 64 bits, unsigned.
 """
 
 from typing import Annotated, ClassVar

@@ -32,12 +32,12 @@ class OriginVerdict(PolicyValue, frozen=True, kw_only=True, rename="camel"):
     kind: VerdictKind
     confirmed: bool = False  # by the customer
     reason: Reason = ""
-    # kind of evidence → its strength, as origins.md defines each
+    # kind of evidence → its strength
     evidence: Annotated[dict[str, float], Meta(max_length=32)] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.kind is VerdictKind.HOSTILE and not self.confirmed:
-            raise ValueError("no rule of ours rejects without the customer's word (origins.md)")
+            raise ValueError("no rule of ours rejects without the customer's word (docs/origins.md)")
 
 
 codec = Codec(OriginVerdict)

@@ -1,4 +1,4 @@
-"""Every topic, declared once: partitions, clean-up, replication, retention, limits (architecture.md, Topics).
+"""Every topic, declared once: partitions, clean-up, replication, retention, limits (docs/kafka.md, Topics).
 
 `strongroom topics create` creates what stands here; `topics check` and every worker's start compare the
 cluster with it. Nothing is ever auto-created.
@@ -63,7 +63,7 @@ class TopicSpec:
         if self.cleanup is Cleanup.DELETE:
             configs["retention.ms"] = str(-1 if self.retention_ms is None else self.retention_ms)
         else:
-            # a reader that was away for less than half of this sees every deletion (keys-and-policy.md)
+            # a reader that was away for less than half of this sees every deletion (docs/policy.md)
             configs["delete.retention.ms"] = str(DAY_MS)
             # time to mend an older value that was published after a newer one (workers/ledger/policy_book.py)
             configs["min.compaction.lag.ms"] = str(DAY_MS)
@@ -83,7 +83,7 @@ TOPICS: tuple[TopicSpec, ...] = (
         partitions=8,
         cleanup=Cleanup.DELETE,
         retention_ms=7 * DAY_MS,
-        # a record's day, and with it the day that it expires, must not come from outside (ledger.md, Names)
+        # a record's day, and with it the day that it expires, must not come from outside: docs/kafka.md
         timestamp_type=TimestampType.LOG_APPEND,
         max_message_bytes=raw_events.Envelope.max_bytes + FRAMING_BYTES,
     ),
@@ -103,7 +103,7 @@ TOPICS: tuple[TopicSpec, ...] = (
         name=origin_observations.NAME,
         partitions=8,
         cleanup=Cleanup.DELETE,
-        retention_ms=30 * DAY_MS,  # origins.md: observations expire in 30 days
+        retention_ms=30 * DAY_MS,  # docs/origins.md: observations expire in 30 days
         max_message_bytes=origin_observations.OriginObservation.max_bytes + FRAMING_BYTES,
     ),
     TopicSpec(

@@ -1,4 +1,4 @@
-"""retention-tasks: one disposal unit a message, keyed by workspace (retention.md, Task).
+"""retention-tasks: one disposal unit a message, keyed by workspace (docs/kafka.md, Topics).
 
 Two planners that see the same policy produce the same task: nothing here says who planned it or when.
 """

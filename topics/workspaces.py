@@ -51,7 +51,7 @@ class Workspace(PolicyValue, frozen=True, kw_only=True, rename="camel"):
     state: WorkspaceState = WorkspaceState.OPEN
     plan: Word = "standard"
     sources: Annotated[tuple[Source, ...], Meta(max_length=MAX_SOURCES)] = ()
-    # host patterns (origins.md, Hosts); none at all: origins are not judged
+    # host patterns (docs/origins.md, Hosts); none at all: origins are not judged
     allowed_origins: Patterns = ()
     retention_days: Days | None = None  # None keeps for ever
     legal_hold: bool = False

@@ -1,4 +1,4 @@
-"""The TLS of every outgoing connection (sealing.md, In transit): 1.2+, ECDHE with AES-GCM, names verified."""
+"""TLS of every connection (docs/architecture.md, In transit): 1.2+, ECDHE with AES-GCM, names verified."""
 
 import ssl
 from pathlib import Path

@@ -1,7 +1,7 @@
 """A Kafka-protocol broker and an S3-protocol server from pip alone, for `strongroom demo` and `up`.
 
 Real sockets, everything in memory, nothing outside the run folder. Not for production, and not for testing
-consumer groups: the broker serves one member a group well, a second one hangs (test-stack.md).
+consumer groups: the broker serves one member a group well, a second one hangs (docs/decisions/009).
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The envelope of a raw event (architecture.md): reads what the rules need, and proves that the rest is JSON.
+"""Reads what the rules need of a raw event (docs/architecture.md, The envelope), and proves the rest JSON.
 
 The hot path is one call of `decode`: msgspec walks the whole value, builds only the fields below and refuses
 whatever is not JSON. It does not look at UTF-8 in strings that it skips: `sort.py` checks that for a whole

@@ -1,7 +1,7 @@
 """What the rules may know of a record.
 
 What of a page they looked at, and between which append times their answer holds, can be asked of the facts
-afterwards: that is what lets `decided.py` keep decisions by everything they depend on (keys-and-policy.md).
+afterwards: that is what lets `decided.py` keep decisions by everything they depend on (docs/policy.md).
 """
 
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
@@ -15,7 +15,7 @@ BEGINNING, END = -(2**63), 2**63  # ms: no append time is outside
 
 
 # All that the rules may know of a page: Origin, Referer, context.page.url and .referrer, cut behind the host.
-# Referer is None where Origin is the better witness, the referrer but where Origin is `null` (origins.md).
+# Referer is None where Origin is the better witness, the referrer but for `null` (docs/origins.md).
 PageInputs = tuple[str | None, str | None, str | None, str | None]
 NO_PAGE: PageInputs = (None, None, None, None)
 

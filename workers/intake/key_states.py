@@ -1,4 +1,4 @@
-"""The states of a write key and the only ways between them (keys-and-policy.md, States).
+"""The states of a write key and the only ways between them (docs/policy.md, States).
 
 Revoked and abused are final: a key never comes back, and a key is never deleted, because a deleted revocation
 would turn the key into an unknown one.

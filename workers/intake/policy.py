@@ -1,7 +1,7 @@
 """A worker's copy of policy in memory: write keys and workspaces, as the compacted topics bring them.
 
 It keeps the highest `seq` a key, so any order of delivery ends in the same copy, and takes nothing that could
-bring back a key that was stopped: no tombstone, no garbage, no way out of a final state (keys-and-policy.md).
+bring back a key that was stopped: no tombstone, no garbage, no way out of a final state (docs/policy.md).
 """
 
 from collections import Counter

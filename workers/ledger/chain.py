@@ -1,4 +1,4 @@
-"""The one conditional-PUT append behind every chain: intake, units and policy (ledger.md, Flush).
+"""The one conditional-PUT append behind every chain: intake, units and policy (docs/architecture.md, Flush).
 
 S3's `If-None-Match: *` gives a name to exactly one writer. What it does not give is a trustworthy "no": a
 response may be lost and the client's own second try then answers 412 to the write that succeeded. So a 412 is

@@ -1,4 +1,4 @@
-"""What an intake chain holds: its genesis and its entries, as canonical JSON (ledger.md, An intake entry)."""
+"""What an intake chain holds: its genesis and its entries, as canonical JSON (docs/format.md, The ledger)."""
 
 from hashlib import sha256
 from typing import TypeVar

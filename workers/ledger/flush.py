@@ -1,4 +1,4 @@
-"""Flushes a batch: objects first, then the entry that makes them count (ledger.md, Flush)."""
+"""Flushes a batch: objects first, then the entry that makes them count (docs/architecture.md, Flush)."""
 
 import asyncio
 import secrets

@@ -1,4 +1,4 @@
-"""The names of everything in the bucket (ledger.md, Names). Names are formats: they never change."""
+"""The names of everything in the bucket (docs/format.md). Names are formats: they never change."""
 
 import re
 from typing import NamedTuple

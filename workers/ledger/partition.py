@@ -10,7 +10,7 @@ from workers.ledger.head import Head
 
 
 class Partition:
-    """Batches are prepared side by side and committed one after the other (ledger.md, Flush, 2)."""
+    """Batches are prepared side by side and committed in order (docs/architecture.md, Flush, 2)."""
 
     def __init__(self, head: Head, flusher: Flusher) -> None:
         self.head = head

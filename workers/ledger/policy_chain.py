@@ -1,7 +1,7 @@
 """Policy chains in S3: who may write, what customers bought. The truth that the compacted topics spread.
 
 Two writers can't undo each other: a change is checked against the head of its key's shard and written at the
-next seq if nobody was faster, else read and checked again (keys-and-policy.md, Writing policy).
+next seq if nobody was faster, else read and checked again (docs/policy.md, Writing).
 
 What it costs, in requests: reading a key cold, 1 list (3 + 2·log2(n/64) where its shard has n ≥ 64 entries),
 1 or 2 folds and at most 128 entries, usually few; warm, 1 list. A change adds 1 PUT, every 64th its fold.

@@ -24,7 +24,7 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 KEY_LENGTH = 32  # as Segment's
-OVERLAP_MS = 7 * 86_400_000  # keys-and-policy.md, States
+OVERLAP_MS = 7 * 86_400_000  # docs/policy.md, States
 
 
 KeyEdit = Callable[[WriteKey | None], WriteKey | None]

@@ -1,6 +1,6 @@
 """What a policy chain holds: entries of changes, and folds that spare a reader the old ones.
 
-Names and bytes are formats (keys-and-policy.md, Writing policy): canonical JSON, sorted keys.
+Names and bytes are formats (docs/format.md, Policy): canonical JSON, sorted keys.
     policy/v1/{topic}/{shard:03d}/{seq:012d}.json         the truth, from seq 1, each naming the one before
     policy-folds/v1/{topic}/{shard:03d}/{seq:012d}.json   the state after entry `seq`; may be missing
     policy-published/v1/{topic}/{shard:03d}.json          up to which seq all is known to be on the topic

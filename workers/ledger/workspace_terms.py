@@ -1,6 +1,6 @@
 """What a workspace's record becomes when somebody changes it, and from when it may delete anything. Pure.
 
-Shortening takes effect after a grace, lengthening at once (retention.md). Whatever makes something deletable
+Shortening takes effect after a grace, lengthening at once: docs/policy.md. Whatever makes something deletable
 that was not, counts as shortening: fewer days, a hold lifted, a workspace closed, and a first retention,
 because a missing policy means keep.
 """

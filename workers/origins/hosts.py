@@ -1,4 +1,4 @@
-"""Hosts of web pages as a browser reads them, and patterns that name a customer's own (origins.md, Hosts)."""
+"""Hosts of web pages as a browser reads them, and patterns that name a customer's own (docs/origins.md)."""
 
 import re
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 WEB_SCHEMES = frozenset({"http:", "https:", "ws:", "wss:"})
 MAX_HOST = 253  # characters of a DNS name (RFC 1035, 2.3.4, less the root's label)
 
-# Hosts that anybody can have a name under and that the Public Suffix List lacks (origins.md, Hosts).
+# Hosts that anybody can have a name under and that the Public Suffix List lacks (docs/origins.md, Hosts).
 SHARED_HOSTS = frozenset(
     {
         "app.github.dev",

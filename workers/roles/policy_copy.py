@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class PolicyCopy:
-    """Feeds the policy topics to `policy`, and knows how far and how fresh they are (keys-and-policy.md)."""
+    """Feeds the policy topics to `policy`, and knows how far and how fresh they are (docs/policy.md)."""
 
     def __init__(
         self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float

@@ -1,4 +1,4 @@
-"""The sealed object: the Amazon S3 Encryption Client's format V3, suite 115 (sealing.md, Object). Pure.
+"""The sealed object: the Amazon S3 Encryption Client's format V3, suite 115 (docs/format.md). Pure.
 
 AES-256-GCM under a key that the object commits to. Formats V1 and V2, and suite 114, bind no key: one object
 could be made to open to two plaintexts (CVE-2025-14762, CVE-2025-14763, CVE-2025-14764), so they are refused.

@@ -1,6 +1,6 @@
 """The key hierarchy's names and bytes: units, encryption contexts, and keys wrapped by the key above them.
 
-Shapes are those of sealing.md (Keys); they are formats and never change.
+Shapes are those of docs/format.md, Keys; they are formats and never change.
 """
 
 import hashlib
@@ -55,7 +55,7 @@ class Level(Enum):
 
 
 class Unit(NamedTuple):
-    """What shares a key, and so an end (sealing.md, Keys)."""
+    """What shares a key, and so an end (docs/format.md, Keys)."""
 
     workspace: str
     source: str

@@ -1,6 +1,6 @@
 """The keystore: hands out units' keys, makes those that are missing, and forgets those that were withdrawn.
 
-Rows are in S3 (rows.py, replicas.py); this is a cache with a life (sealing.md, Cryptographic erasure).
+Rows are in S3 (rows.py, replicas.py); this is a cache with a life (docs/architecture.md, Withdrawn keys).
 It is validated by reading the tombstone log, every `life / 5` or 60 s when used. A cache that could not be
 validated within its life hands out nothing, and its keys neither seal nor open: so a shredded key is out of
 use one life later.

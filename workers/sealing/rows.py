@@ -1,4 +1,4 @@
-"""Rows of the keystore: what is stored of a key, and under which name (sealing.md, Keys). A format.
+"""Rows of the keystore: what is stored of a key, and under which name (docs/format.md, Keys). A format.
 
 ```
 keys/v1/ws={w}/l1.json                                  a workspace's keys, each wrapped by the root

@@ -1,4 +1,4 @@
-"""The tombstone log: which rows were withdrawn, in order, so that caches learn of it (sealing.md, Erasure).
+"""The tombstone log: rows withdrawn, in order, for caches (docs/architecture.md, Withdrawn keys).
 
 `keys/v1/tombstones/log/{seq:012d}.json`, dense, each place taken with `If-None-Match`, so that no reader who
 asks for what came after its last one misses any, whatever the writers' clocks say.

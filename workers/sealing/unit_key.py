@@ -61,7 +61,7 @@ class UnitKey:
         return self._wrapping.generation
 
     def check(self) -> None:
-        """For a caller about to commit what it sealed a while ago (sealing.md: none with an expired key)."""
+        """For a caller about to commit what it sealed a while ago (docs/architecture.md, Withdrawn keys)."""
         if self._clock() > self._lease.until:
             raise KeyExpired(
                 f"the key of {'/'.join(self.unit)} was withdrawn or not validated within its life",

@@ -1,4 +1,4 @@
-"""Takes keys out of use: disable, enable, tombstone. Needs no root key (sealing.md, Cryptographic erasure).
+"""Disables, enables, tombstones keys. Needs no root key (docs/architecture.md, Withdrawn keys).
 
 Every function may be called again after any failure, and finishes what was left undone. The row changes
 first, the tombstone log then tells the caches, and the last cache lets go one life later. Older versions of a

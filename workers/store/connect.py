@@ -1,7 +1,7 @@
 """How aioboto3 connects: TLS that verifies names, through a proxy too, and no clear text off this machine.
 
 aiobotocore's own context does not check host names, its proxies check no certificate at all, and a session's
-default configuration loses the class that would mend it (store.md, TLS). All three are mended here.
+default configuration loses the class that would mend it (docs/s3.md, TLS). All three are mended here.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""What goes wrong in the in-memory store: every fault of ledger.md, by rule or by seed, never by time."""
+"""What goes wrong in the in-memory store: every fault of docs/s3.md, by rule or by seed, never by time."""
 
 import asyncio
 import random
@@ -18,7 +18,7 @@ class Fault(Enum):
     """What happens to one request. The value says to which operations it can happen."""
 
     LOST_RESPONSE = ("lost_response", PUT | DELETE)  # done, then the connection is lost
-    OWN_WRITE_REFUSED = ("own_write_refused", PUT)  # done; the client's own second try reports 412 (store.md)
+    OWN_WRITE_REFUSED = ("own_write_refused", PUT)  # done; the client's own second try reports 412
     LATE_WRITE = ("late_write", PUT)  # time-out; the write is applied when nobody waits for it any more
     TIMED_OUT = ("timed_out", ANY)  # time-out, nothing was done
     CONFLICT = ("conflict", PUT)  # 409, nothing was done

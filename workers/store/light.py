@@ -46,7 +46,7 @@ METADATA = "x-amz-meta-"
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Takes aiohttp's own second try away: without a word it sends a PUT again whose connection was lost, and
-    a conditional one then answers 412 to itself. What lies between may still send it twice: ledger.md, Flush.
+    a conditional one then answers 412 to itself. What lies between may still send it twice (docs/s3.md).
     """
     if request.method != "PUT":
         return await handler(request)

@@ -19,7 +19,7 @@ class NotFound(StrongroomError):
 
 
 class PreconditionFailed(StrongroomError):
-    """412. It may answer our own write whose response was lost: read before believing it (ledger.md)."""
+    """412. It may answer our own write whose response was lost: read before believing it (docs/s3.md)."""
 
 
 class Conflict(Retryable):
@@ -94,7 +94,7 @@ class Store(Protocol):
     ) -> str:
         """Writes and returns the ETag. Raises PreconditionFailed, Conflict, Denied, Unavailable.
 
-        One attempt: who retries must know what a lost response means (ledger.md, Flush).
+        One attempt: who retries must know what a lost response means (docs/architecture.md, Flush).
         """
 
     async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:

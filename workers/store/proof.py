@@ -1,4 +1,4 @@
-"""The start-up proof: a store that breaks the promise on which the ledger stands is refused (ledger.md).
+"""The start-up proof: a store that breaks the promise on which the ledger stands is refused (docs/s3.md).
 
 Some servers ignore conditional headers, some let several writers win a race, and neither says so.
 """

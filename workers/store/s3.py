@@ -100,7 +100,7 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
                     config=VerifiedConfig(
                         http_session_cls=http,
                         signature_version="s3v4",
-                        retries={"total_max_attempts": 1},  # who calls decides (ledger.md, Flush)
+                        retries={"total_max_attempts": 1},  # who calls decides (docs/s3.md)
                         connect_timeout=CONNECT_TIMEOUT,
                         read_timeout=READ_TIMEOUT,
                         max_pool_connections=CONNECTIONS,

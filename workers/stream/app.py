@@ -1,4 +1,4 @@
-"""The Faust app of a stream: its settings, and the one agent (faust.md, Settings)."""
+"""The Faust app of a stream: its settings, and the one agent (docs/kafka.md, Settings)."""
 
 import asyncio
 import signal

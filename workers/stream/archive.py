@@ -1,6 +1,6 @@
 """The archive's stream: one Faust agent over chunks of a topic, for an Owner that keeps the offsets.
 
-The group decides who reads which partition, nothing else. See faust.md for every setting and override.
+The group decides who reads which partition, nothing else. docs/kafka.md has the reasons for its settings.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Follows a compacted topic without a group: every reader sees every change (keys-and-policy.md).
+"""Follows a compacted topic without a group: every reader sees every change (docs/policy.md).
 
 A copy has a version, and an age: the time since an answer to "where does the log end?" that our position had
 reached. When it last polled says nothing: aiokafka's `getmany` also returns when no broker can be reached.

@@ -1,4 +1,4 @@
-"""The consumer's own thread: the only place that touches aiokafka's consumer of the group (faust.md).
+"""The consumer's own thread: the only place that touches aiokafka's consumer of the group (docs/kafka.md).
 
 Its loop sends the heartbeats, so that a busy main loop is never evicted. An assignment begins with all
 partitions paused; each is fetched from where it was claimed, and a fetch of a partition becomes one chunk.

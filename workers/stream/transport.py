@@ -1,4 +1,4 @@
-"""Faust's transport with one message a fetched chunk of one partition (faust.md).
+"""Faust's transport with one message a fetched chunk of one partition (docs/kafka.md).
 
 A Faust message costs 30 to 40 times what aiokafka's record does, so a message here is a whole chunk. Works on
 private names of faust-streaming 0.15.3 and aiokafka 0.14.0, which are pinned for that reason.

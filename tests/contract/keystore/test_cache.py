@@ -40,7 +40,7 @@ async def test_a_warm_key_asks_nobody() -> None:
 
 
 async def test_a_new_days_rows_cost_a_bounded_number_of_requests() -> None:
-    """ledger.md, invariant 8: a flush may add what a new day's rows need, and no more."""
+    """docs/architecture.md, Invariants, 8: a flush may add what a new day's rows need, and no more."""
     store = MemoryStore()
     keystore = worker([store])
     await patient(keystore, UNIT)

@@ -1,4 +1,4 @@
-"""Hosts and patterns: each hole that well-known matchers had is a test (origins.md, Hosts)."""
+"""Hosts and patterns: each hole that well-known matchers had is a test (docs/origins.md, Hosts)."""
 
 import subprocess
 import sys

@@ -8,7 +8,7 @@ import pytest
 from topics.write_keys import KeyState, WriteKey
 from workers.intake.key_states import TRANSITIONS, Refused, check, leaving
 
-# keys-and-policy.md, States, written out once more: the test must not follow the table
+# docs/policy.md, States, written out once more: the test must not follow the table
 ALLOWED = {
     (None, "active"),
     ("active", "retiring"),

@@ -1,4 +1,4 @@
-"""The registry declares the topics of architecture.md, with the properties that the designs rely on."""
+"""The registry declares the topics of docs/kafka.md, with the properties that the program relies on."""
 
 import pytest
 
