@@ -147,10 +147,9 @@ class ArchiveStream:
     def _thread(self) -> Thread:
         return self._consumer._thread
 
-    async def _begin(self, tenure: int, claim: int, starts: Mapping[int, int | None]) -> None:
+    async def _begin(self, tenure: int, claim: int, partition: int, offset: int | None) -> None:
         thread = self._thread
-        found = {TopicPartition(self.topic, partition): offset for partition, offset in starts.items()}
-        await thread.within(thread._begin(tenure, claim, found))
+        await thread.within(thread._begin(tenure, claim, TopicPartition(self.topic, partition), offset))
 
     # -- start and stop ----------------------------------------------------------------------------------
 

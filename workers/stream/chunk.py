@@ -47,7 +47,8 @@ class Owner(Protocol):
     async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
         """Where to start each partition; None leaves it paused (halted) while the others go on.
 
-        May wait as long as it must: membership is kept meanwhile. Cancelled if the partitions are revoked.
+        Asked for each partition apart, all at once: one goes on as soon as its own claim returns. May wait as
+        long as it must: membership is kept meanwhile. Cancelled if the partitions are revoked.
         """
 
     async def revoked(self, partitions: frozenset[int]) -> None:

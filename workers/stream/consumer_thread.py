@@ -104,19 +104,18 @@ class Thread(driver.AIOKafkaConsumerThread):
             consumer.pause(tp)
             consumer.seek(tp, 0)
 
-    async def _begin(self, tenure: int, claim: int, starts: Mapping[TopicPartition, int | None]) -> None:
+    async def _begin(self, tenure: int, claim: int, tp: TopicPartition, offset: int | None) -> None:
         if tenure != self.tenure or not self.holding:
             return  # revoked while the claim was under way
         consumer = self._ensure_consumer()
-        for tp, offset in starts.items():
-            if offset is None:
-                consumer.pause(tp)
-                self._at.pop(tp, None)
-                continue
-            consumer.seek(tp, offset)  # drops what was fetched ahead
-            self._at[tp] = offset
-            self._claims[tp] = claim
-            consumer.resume(tp)
+        if offset is None:
+            consumer.pause(tp)
+            self._at.pop(tp, None)
+            return
+        consumer.seek(tp, offset)  # drops what was fetched ahead
+        self._at[tp] = offset
+        self._claims[tp] = claim
+        consumer.resume(tp)
 
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None

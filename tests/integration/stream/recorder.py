@@ -40,13 +40,16 @@ class Recorder:
         self.chunks: list[Chunk] = []
         self.fenced = 0
         self.drained = 0
+        self.held: frozenset[int] = frozenset()
 
     async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
         self.claims.append(partitions)
+        self.held |= partitions
         return {p: None if p in self.halt else self.ledger.heads.get(p, 0) for p in partitions}
 
     async def revoked(self, partitions: frozenset[int]) -> None:
         self.revocations.append(partitions)
+        self.held -= partitions
 
     async def take(self, chunk: Chunk) -> None:
         self.chunks.append(chunk)
@@ -55,10 +58,6 @@ class Recorder:
 
     async def drain(self) -> None:
         self.drained += 1
-
-    @property
-    def held(self) -> frozenset[int]:
-        return self.claims[-1] if len(self.claims) > len([r for r in self.revocations if r]) else frozenset()
 
     def spans(self, partition: int) -> list[tuple[int, int]]:
         return [(chunk.start, chunk.end) for chunk in self.chunks if chunk.partition == partition]

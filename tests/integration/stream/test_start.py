@@ -38,6 +38,26 @@ async def test_starts_at_the_claim_wherever_the_group_is(log: Log, offset: int |
         assert owner.spans(partition)[0][0] == head
 
 
+async def test_a_partition_goes_on_while_another_is_still_being_claimed(log: Log) -> None:
+    class Slow(Recorder):
+        may_claim = asyncio.Event()
+
+        async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
+            if 2 in partitions:
+                await self.may_claim.wait()
+            return await super().claim(partitions)
+
+    for partition in range(4):
+        log.produce([b"x"] * 10, partition)
+    owner = Slow()
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 30, "the other partitions")
+        assert not stream.assigned
+        owner.may_claim.set()
+        await until(lambda: owner.ledger.heads.get(2) == 10, "the slow one")
+        assert stream.assigned
+
+
 async def test_faust_never_commits_and_a_hint_carries_metadata(log: Log) -> None:
     log.produce([b"x"] * 50, 1)
     owner = Recorder()
