@@ -78,15 +78,13 @@ class ArchiveStream:
         if self._app is not None:
             await self._ended.wait()
 
-    async def pause(self, partitions: Iterable[int]) -> None:
-        """Stops fetching these. A chunk that was fetched already still comes."""
-        thread = self._thread
-        await thread.within(thread._pause(self.topic, frozenset(partitions)))
+    async def halt(self, partitions: Iterable[int]) -> None:
+        """Reads these no more until the next assignment: none of their chunks comes, not even a fetched one.
 
-    async def resume(self, partitions: Iterable[int]) -> None:
-        """Goes on fetching these; halted partitions stay halted."""
-        thread = self._thread
-        await thread.within(thread._resume(self.topic, frozenset(partitions)))
+        For partitions of the present assignment; of others nothing is known.
+        """
+        if self._app is not None:
+            await self._app.tenancy.halt(frozenset(partitions))
 
     async def reclaim(self, partitions: Iterable[int]) -> None:
         """Has the Owner claim these anew, and goes on where it says; what was fetched before is dropped.
@@ -127,7 +125,7 @@ class ArchiveStream:
 
     @property
     def halted(self) -> frozenset[int]:
-        """Assigned partitions for which the Owner named no start."""
+        """Assigned partitions for which the Owner named no start, or which it halted later."""
         return self._app.tenancy.halted if self._app is not None else frozenset()
 
     @property

@@ -137,19 +137,6 @@ class Thread(driver.AIOKafkaConsumerThread):
             )
         return Chunk(tp.partition, start, end, records)
 
-    async def _pause(self, topic: str, partitions: frozenset[int]) -> None:
-        # aiokafka's pause, not Faust's: that one would drop chunks which were fetched and not yet delivered
-        for tp in self._claimed(topic, partitions):
-            self._ensure_consumer().pause(tp)
-
-    async def _resume(self, topic: str, partitions: frozenset[int]) -> None:
-        for tp in self._claimed(topic, partitions):
-            self._ensure_consumer().resume(tp)
-
-    def _claimed(self, topic: str, partitions: Iterable[int]) -> list[TopicPartition]:
-        wanted = (TopicPartition(topic, partition) for partition in partitions)
-        return [tp for tp in wanted if tp in self._at]
-
     async def _commit_hints(self, hints: Mapping[TopicPartition, tuple[int, str]]) -> None:
         held = {
             tp: OffsetAndMetadata(offset, metadata)

@@ -33,7 +33,7 @@ class Tenancy:
         self._claims: dict[int, int] = {}  # claimed partitions: the number of the claim that counts
         self._next: dict[int, int] = {}  # claimed partitions: where the next chunk must start
         self._closed = False
-        self.halted: frozenset[int] = frozenset()  # assigned partitions for which the Owner named no start
+        self.halted: frozenset[int] = frozenset()  # assigned partitions that are not read
 
     @property
     def settled(self) -> bool:
@@ -60,6 +60,11 @@ class Tenancy:
         held = sorted(partitions & self._next.keys())
         if not self._closed and held:
             await asyncio.wait([self._start_claim(partition) for partition in held])
+
+    async def halt(self, partitions: frozenset[int]) -> None:
+        """Reads these no more in this tenure, as if the Owner had named no start."""
+        for partition in sorted(partitions & self._next.keys()):
+            await self._go_on(partition, None)
 
     def _start_claim(self, partition: int) -> asyncio.Task[None]:
         claim = asyncio.create_task(self._make_claim(self._tenure, partition))

@@ -80,13 +80,21 @@ async def test_a_halted_partition_stays_while_the_others_go_on(log: Log) -> None
     owner = Recorder(halt=frozenset({2}))
     async with running(log.bootstrap, log.topic, owner) as stream:
         await until(lambda: len(owner.ledger.values) == 30, "the other partitions")
-        await stream.resume([2])
         log.produce([b"x"] * 10, 3)
         await until(lambda: len(owner.ledger.values) == 40, "more of another partition")
         await asyncio.sleep(0.5)
         assert stream.halted == {2}
         assert stream.lag().keys() == {0, 1, 3}
+        await stream.halt([0, 2])
+        for partition in (0, 1):
+            log.produce([b"x"] * 10, partition)
+        await until(lambda: len(owner.ledger.values) == 50, "more of a partition that is not halted")
+        await asyncio.sleep(0.5)
+        assert stream.halted == {0, 2}
+        assert stream.lag().keys() == {1, 3}
+        assert stream.assigned
     assert owner.spans(2) == []
+    assert owner.ledger.heads[0] == 10
 
 
 async def test_a_partition_claimed_anew_is_read_again_from_there(log: Log) -> None:
@@ -109,31 +117,23 @@ async def test_a_partition_claimed_anew_is_read_again_from_there(log: Log) -> No
         assert owner.ledger.heads[1] == 10
 
 
-async def test_pause_holds_a_partition_and_loses_nothing(log: Log) -> None:
-    owner = Recorder()
-    async with running(log.bootstrap, log.topic, owner) as stream:
-        await until(lambda: stream.assigned, "an assignment")
-        await stream.pause([0])
-        for partition in (0, 1):
-            log.produce([b"%d" % n for n in range(100)], partition)
-        await until(lambda: owner.ledger.heads.get(1) == 100, "the partition that is not paused")
-        await asyncio.sleep(0.3)
-        assert owner.spans(0) == []
-        await stream.resume([0])
-        await until(lambda: owner.ledger.heads.get(0) == 100, "the resumed partition")
-    assert owner.fenced == 0
-
-
 async def test_the_log_cut_under_the_reader_ends_the_stream(narrow: Log) -> None:
     """Reset is `none`: no silent jump to the log's start."""
-    owner = Recorder()
+    cut = asyncio.Event()
+
+    class Slow(Recorder):
+        async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
+            found = await super().claim(partitions)
+            await cut.wait()
+            return found
+
+    owner = Slow()
     stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner)
     run = asyncio.create_task(stream.run())
-    await until(lambda: stream.assigned, "an assignment")
-    await stream.pause([0])
+    await until(lambda: owner.claims, "a claim")
     narrow.produce([b"x"] * 100)
     narrow.cut_before(50)
-    await stream.resume([0])
+    cut.set()
     with pytest.raises(Fatal, match="no longer holds"):
         await asyncio.wait_for(run, 20)
     assert owner.chunks == []

@@ -243,3 +243,19 @@ async def test_what_is_not_held_is_not_claimed_anew() -> None:
     await group.claimed(1)
     await group.tenancy.reclaim(frozenset({1, 7}))
     assert len(group.begun) == 2
+
+
+async def test_a_partition_that_is_halted_later_gets_no_more_chunks_until_it_is_assigned_again() -> None:
+    group = Group({0: 5, 1: 0})
+    await group.claimed(1)
+    await group.tenancy.halt(frozenset({0, 7}))
+    assert group.begun[-1] == (1, 3, 0, None)
+    assert group.tenancy.halted == {0}
+    assert group.tenancy.settled
+    await group.tenancy.take(1, chunk(5, 9))
+    await group.tenancy.take(2, chunk(0, 3, partition=1))
+    assert group.owner.events == [(1, 0, 3)]
+    await group.tenancy.revoked(BOTH)
+    await group.claimed(2)
+    assert group.tenancy.halted == frozenset()
+    assert (2, 4, 0, 5) in group.begun
