@@ -6,6 +6,7 @@ The group decides who reads which partition, nothing else. docs/kafka.md has the
 import asyncio
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping
+from time import monotonic
 from typing import cast
 
 import structlog
@@ -95,7 +96,7 @@ class ArchiveStream:
             await self._app.tenancy.reclaim(frozenset(partitions))
 
     async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
-        """{partition: (next offset, metadata)} as the group's offsets. False if they could not be left."""
+        """{partition: (next offset, metadata)} as the group's offsets. False if they could not be left now."""
         thread = self._thread
         found = {TopicPartition(self.topic, partition): hint for partition, hint in hints.items()}
         try:
@@ -121,7 +122,14 @@ class ArchiveStream:
 
         A marker at the end of the log leaves a lag of 1: it is fetched, and yields no chunk.
         """
-        return self._thread.lag() if self._app is not None and self._thread._consumer is not None else {}
+        return self._thread.lag() if self._app is not None else {}
+
+    def turned(self) -> float:
+        """Seconds since the consumer's thread last had a turn; about one where it is well. No I/O.
+
+        While that thread hangs `lag` stands still, and the group gives our partitions away.
+        """
+        return monotonic() - self._thread.turned_at if self._app is not None else 0.0
 
     @property
     def halted(self) -> frozenset[int]:

@@ -6,6 +6,7 @@ partitions paused; each is fetched from where it was claimed, and a fetch of a p
 
 import asyncio
 from collections.abc import Coroutine, Iterable, Mapping
+from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
 from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
@@ -27,6 +28,7 @@ PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
 ENDS_INTERVAL = 5.0  # seconds between two looks at where the log ends, for the watchdog
 TOPIC_INTERVAL = 5.0  # seconds between two looks at whether the topic is still the same
 REQUEST_TIMEOUT = 10.0  # seconds for one advisory question to the broker
+TURN_TIMEOUT = REQUEST_TIMEOUT + 5.0  # seconds that the main loop waits for this thread
 
 T = TypeVar("T")
 
@@ -68,6 +70,7 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.turned_at = monotonic()  # when this thread's loop last had a turn
         self.tenure = 0
         self.holding = False  # between an assignment and the revocation that ends it
         self._at: dict[TopicPartition, int] = {}  # claimed partitions: the end of the last chunk fetched
@@ -163,6 +166,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         """
         while True:
             await self.sleep(PARTS_INTERVAL)
+            self.turned_at = monotonic()
             if self.should_stop:
                 return
             consumer = self._ensure_consumer()
@@ -231,19 +235,30 @@ class Thread(driver.AIOKafkaConsumerThread):
     # -- from any thread --------------------------------------------------------------------------------
 
     async def within(self, work: Coroutine[Any, Any, T]) -> T:
-        """Runs `work` in the consumer thread: nothing of aiokafka is thread-safe."""
+        """Runs `work` in the consumer thread: nothing of aiokafka is thread-safe.
+
+        Raises TimeoutError where that thread hangs or has ended, rather than hang with it.
+        """
+        if self.thread_loop.is_closed():
+            work.close()
+            raise TimeoutError("the consumer thread has ended")
         # not Faust's call_thread: its two workers may both wait for an assignment
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.thread_loop))
+        running = asyncio.run_coroutine_threadsafe(work, self.thread_loop)
+        async with asyncio.timeout(TURN_TIMEOUT):
+            return await asyncio.wrap_future(running)
 
     def lag(self) -> dict[int, tuple[int, int]]:
-        """Claimed partitions: (position, last stable offset as far as known). No I/O."""
-        subscription = self._ensure_consumer()._subscription.subscription
+        """Claimed partitions: (position, last stable offset as far as known). No I/O.
+
+        Stands still where this thread hangs: `turned_at` tells.
+        """
+        subscription = self._consumer and self._consumer._subscription.subscription
         assignment = subscription and subscription.assignment
-        lags = {}
-        for tp, position in list(self._at.items()):
+        ends, lags = self._ends, {}
+        for tp, position in self._at.copy().items():  # which that thread changes meanwhile
             state = assignment and assignment.state_value(tp)
             fetched = state.lso if state and state.lso is not None else position
-            lags[tp.partition] = (position, max(position, fetched, self._ends.get(tp, position)))
+            lags[tp.partition] = (position, max(position, fetched, ends.get(tp, position)))
         return lags
 
     def close(self) -> None:

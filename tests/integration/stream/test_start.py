@@ -1,6 +1,7 @@
 """A partition starts where its owner says, whatever the group's offsets say, or not at all."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 
 import pytest
@@ -148,6 +149,32 @@ async def test_a_topic_made_anew_under_the_reader_ends_the_stream(narrow: Log) -
     await asyncio.to_thread(narrow.make_anew)
     with pytest.raises(Fatal, match=f"{narrow.topic} was deleted and made anew"):
         await asyncio.wait_for(run, 20)
+
+
+async def test_a_consumer_thread_that_hangs_hangs_nobody_else(
+    narrow: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.stream.consumer_thread.TURN_TIMEOUT", 0.5)
+    owner = Recorder()
+    released = threading.Event()
+    async with running(narrow.bootstrap, narrow.topic, owner) as stream:
+        await until(lambda: stream.assigned, "an assignment")
+        assert await stream.commit_hint({0: (1, "")})
+        assert stream.turned() < 3
+        stream._thread.thread_loop.call_soon_threadsafe(released.wait, 10.0)
+        try:
+            async with asyncio.timeout(5):
+                assert not await stream.commit_hint({0: (2, "")})
+                assert await stream.hints([0]) == {}
+                await until(lambda: stream.turned() > 3, "that it does not turn")
+            assert stream.lag() == {0: (0, 0)}
+        finally:
+            released.set()
+        await until(lambda: stream.turned() < 2, "that it turns again")
+        narrow.produce([b"x"])
+        await until(lambda: owner.ledger.heads.get(0) == 1, "a record")
+    assert not await stream.commit_hint({0: (3, "")})  # the thread is gone
+    assert await stream.hints([0]) == {}
 
 
 async def test_a_missing_topic_and_an_absent_broker_are_named(narrow: Log) -> None:
