@@ -5,6 +5,8 @@ Dropping one is always safe: until its entry exists in the ledger, the log still
 
 from workers.intake.sort import Sorting
 
+LINE_OVERHEAD = 41  # bytes: a bytes object's header and its place in a list
+
 
 class Batch:
     """The offsets [first, next) of one partition."""
@@ -16,7 +18,7 @@ class Batch:
         self.next = first
         self.sorting = Sorting()
         self.records = 0
-        self.began: int | None = None  # ms: when its first chunk came
+        self.began: float | None = None  # seconds of uptime: when its first chunk came
         self.oldest: int | None = None  # ms: the broker's time of its first record
         self.policy: dict[str, tuple[int, ...]] = {}  # topic → highest offset applied a partition
 
@@ -30,14 +32,22 @@ class Batch:
         return self.next == self.first
 
     @property
+    def buffered_bytes(self) -> int:
+        """Bytes in memory: small lines cost more as objects of Python than as text."""
+        return self.sorting.plain_bytes + LINE_OVERHEAD * self.records
+
+    @property
     def plain_bytes(self) -> int:
         return self.sorting.plain_bytes
 
-    def extend(self, end: int, records: int, *, now: int, oldest: int | None) -> None:
-        """Takes note of a chunk that was sorted into `sorting` and ends before offset `end`. Times in ms."""
+    def extend(self, end: int, records: int, *, uptime: float, oldest: int | None) -> None:
+        """Takes note of a chunk that was sorted into `sorting` and ends before offset `end`.
+
+        `uptime` in seconds of a monotonic clock, `oldest` in ms since the epoch.
+        """
         self.next = end
         self.records += records
         if self.began is None:
-            self.began = now
+            self.began = uptime
         if self.oldest is None:
             self.oldest = oldest

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple, Protocol
 
-from workers.errors import Poison, StrongroomError
+from workers.errors import Poison, Retryable, StrongroomError
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
@@ -21,7 +21,7 @@ from workers.ledger.names import ChainId
 from workers.ledger.pack import Packer
 from workers.sealing.format import Sealed
 from workers.sealing.keys import Unit
-from workers.store.port import IF_ABSENT, PreconditionFailed, Store
+from workers.store.port import IF_ABSENT, NotFound, PreconditionFailed, Store, Unavailable
 from workers.store.retry import Retry
 
 
@@ -51,6 +51,9 @@ class UnitSealer(Protocol):
     @property
     def generation(self) -> int: ...
 
+    def check(self) -> None:
+        """Raises KeyExpired where the key may be used no longer without asking the keystore again."""
+
     def seal(self, plain: bytes, object_key: str) -> Sealed: ...
 
 
@@ -71,6 +74,7 @@ class Flusher:
     threads: Executor
     uploads: asyncio.Semaphore
     now: Callable[[], int]  # ms since the epoch
+    uploaded: Callable[[], None] = lambda: None  # told of every object: a large flush is a long one
 
     async def flush(self, chain: ChainId, batch: Batch, previous: Callable[[], Awaitable[Head]]) -> Commit:
         """Uploads at once; commits once `previous`, the flush before it, has committed.
@@ -78,15 +82,13 @@ class Flusher:
         Raises Fenced if another writer was first, or whatever `previous` raised. Cancelling is always safe.
         """
         attempt = secrets.token_hex(8)
-        units = {unit_of(group) for group in batch.sorting.lines}
-        objects = await self._upload_all(chain, batch, attempt)
+        uploads = await self._upload_all(chain, batch, attempt)
         head = await previous()
-        # a key that was withdrawn meanwhile must not get another entry: one look more, from the cache
-        for unit in units:
-            await self._unit_key(unit)
-        return await self._commit(head, batch, attempt, objects)
+        for _, unit, key in uploads:
+            await self._check(unit, key)
+        return await self._commit(head, batch, attempt, tuple(upload.stored for upload in uploads))
 
-    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> tuple[StoredObject, ...]:
+    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list["_Upload"]:
         try:
             async with asyncio.TaskGroup() as tasks:
                 uploads = [
@@ -97,17 +99,18 @@ class Flusher:
             raise failures.exceptions[
                 0
             ] from None  # one is enough to give the batch up; the rest were cancelled
-        return tuple(upload.result() for upload in uploads)
+        return [upload.result() for upload in uploads]
 
-    async def _upload(self, chain: ChainId, batch: Batch, attempt: str, group: Group) -> StoredObject:
+    async def _upload(self, chain: ChainId, batch: Batch, attempt: str, group: Group) -> "_Upload":
         async with self.uploads:
             key = chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
             lines = batch.sorting.lines[group]
-            plain_bytes, sealed, generation = await self.retry.call(lambda: self._sealed(group, lines, key))
+            plain_bytes, sealed, unit_key = await self.retry.call(lambda: self._sealed(group, lines, key))
             records = len(lines)
             lines.clear()  # the memory goes group by group
             await self.retry.call(lambda: self._put(key, sealed))
-        return StoredObject(
+        self.uploaded()
+        stored = StoredObject(
             key=key,
             workspace=group.workspace,
             source=group.source,
@@ -118,11 +121,12 @@ class Flusher:
             plain_bytes=plain_bytes,
             stored_bytes=len(sealed.body),
             sha256=sha256(sealed.body).hexdigest(),
-            key_generation=generation,
+            key_generation=unit_key.generation,
         )
+        return _Upload(stored, unit_of(group), unit_key)
 
-    async def _sealed(self, group: Group, lines: list[bytes], key: str) -> tuple[int, Sealed, int]:
-        """Plain bytes, the sealed object, its key's generation."""
+    async def _sealed(self, group: Group, lines: list[bytes], key: str) -> tuple[int, Sealed, UnitSealer]:
+        """Plain bytes, the sealed object, and what sealed it."""
         unit_key = await self._unit_key(unit_of(group))
 
         def seal() -> tuple[int, Sealed]:
@@ -130,7 +134,14 @@ class Flusher:
             return len(plain), unit_key.seal(self.packer.pack(plain), key)
 
         plain_bytes, sealed = await asyncio.get_running_loop().run_in_executor(self.threads, seal)
-        return plain_bytes, sealed, unit_key.generation
+        return plain_bytes, sealed, unit_key
+
+    async def _check(self, unit: Unit, key: UnitSealer) -> None:
+        """A key that was withdrawn while its objects were uploaded must not get another entry."""
+        try:
+            key.check()
+        except Retryable:
+            await self._unit_key(unit)
 
     async def _unit_key(self, unit: Unit) -> UnitSealer:
         """Raises KeyWithdrawn for a unit whose key nobody may use any more."""
@@ -144,7 +155,10 @@ class Flusher:
             await self.data.put(key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata)
         except PreconditionFailed:
             # the name is ours alone (attempt): our own write, whose response was lost; x-amz-i proves it
-            stored = await self.data.get(key, start=0, length=1)
+            try:
+                stored = await self.data.get(key, start=0, length=1)
+            except NotFound:
+                raise Unavailable(f"{self.data.name}/{key}: 412, then 404") from None
             if stored.metadata.get("x-amz-i") != sealed.metadata["x-amz-i"]:
                 raise Fenced(f"{self.data.name}/{key} holds somebody else's object") from None
 
@@ -180,6 +194,12 @@ class Flusher:
         if not stored.won:
             raise Fenced(f"{self.ledger.name}/{key} was committed by another worker")
         return Commit(*after_entry(chain, batch.first, stored.body))
+
+
+class _Upload(NamedTuple):
+    stored: StoredObject
+    unit: Unit
+    key: UnitSealer
 
 
 def unit_of(group: Group) -> Unit:

@@ -25,8 +25,8 @@ class Partition:
 
     @property
     def buffered_bytes(self) -> int:
-        """Plain bytes not yet in the ledger."""
-        return self.batch.plain_bytes + sum(batch.plain_bytes for batch in self._in_flight.values())
+        """Memory of what is not yet in the ledger, as good as it can be told from the records' sizes."""
+        return self.batch.buffered_bytes + sum(batch.buffered_bytes for batch in self._in_flight.values())
 
     @property
     def buffered_records(self) -> int:
@@ -41,8 +41,9 @@ class Partition:
         return min(times, default=None)
 
     @property
-    def flying(self) -> bool:
-        return bool(self._flights)
+    def flushes(self) -> int:
+        """How many are under way."""
+        return len(self._flights)
 
     def flush(self) -> asyncio.Task[Commit]:
         """Closes the batch and begins its flush. See Flusher.flush for what the task raises."""
@@ -60,11 +61,11 @@ class Partition:
             await asyncio.wait(list(self._flights))
 
     async def drop(self) -> int:
-        """Gives everything unflushed up; returns how many records that was.
+        """Gives everything up; returns how many records that were not in a flush.
 
         What was sent may still be committed: the next owner reads the head.
         """
-        dropped = self.buffered_records
+        dropped = self.batch.records
         flights = list(self._flights)
         for flight in flights:
             flight.cancel()

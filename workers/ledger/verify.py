@@ -5,18 +5,20 @@ Each thing that is wrong becomes a Finding with a stable kind; checking goes on 
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-from workers.errors import Fatal
-from workers.intake.dispositions import STORED, Disposition
+from workers.errors import Fatal, Poison
+from workers.intake.dispositions import STORED, Clock, Disposition
 from workers.ledger.chain import read
 from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.head import Head, after_entry, after_genesis
 from workers.ledger.names import ChainId
-from workers.ledger.walk import ROOT, place
-from workers.store.port import Store
+from workers.ledger.walk import ROOT, listed, place
+from workers.sealing.format import parse_header
+from workers.sealing.keys import Unit, context_of
+from workers.store.port import Got, NotFound, Store
 from workers.store.retry import Retry
 
 DATA = "data/"
@@ -84,7 +86,7 @@ class Verifier:
         """Each chain with the keys of its entries, in order. A key that fits no chain is a finding."""
         chain: ChainId | None = None
         keys: list[str] = []
-        async for stat in self._ledger.list(ROOT):
+        async for stat in listed(self._ledger, ROOT, self._retry):
             found = place(stat.key)
             if found is None:
                 self.report.found("strange_key", stat.key, "no chain has such a name")
@@ -165,37 +167,63 @@ class Verifier:
                 )
 
     async def _check_object(self, entry_key: str, stored: StoredObject) -> None:
-        twice = self._listed.setdefault(stored.key, entry_key)
-        if twice != entry_key:
-            self.report.found("listed_twice", stored.key, f"listed by {twice} and {entry_key}")
+        if stored.key in self._listed:
+            self.report.found(
+                "listed_twice", stored.key, f"listed by {self._listed[stored.key]} and {entry_key}"
+            )
+        self._listed[stored.key] = entry_key
         unit = f"data/ws={stored.workspace}/src={stored.source}/day={stored.day}/{stored.disposition}/"
         if not stored.key.startswith(unit):
             self.report.found("misplaced_object", stored.key, f"its entry says it belongs under {unit}")
         async with self._readers:
-            body = await read(self._data, stored.key, self._retry)
-        if body is None:
+            got = await self._get(stored.key)
+        if got is None:
             self.report.found("missing_object", stored.key, f"listed by {entry_key}")
             return
         self.report.objects += 1
-        self.report.stored_bytes += len(body)
+        self.report.stored_bytes += len(got.body)
         self.report.plain_bytes += stored.plain_bytes
-        if len(body) != stored.stored_bytes:
+        if len(got.body) != stored.stored_bytes:
             self.report.found(
-                "object_size", stored.key, f"{len(body)} bytes, its entry says {stored.stored_bytes}"
+                "object_size", stored.key, f"{len(got.body)} bytes, its entry says {stored.stored_bytes}"
             )
-        elif sha256(body).hexdigest() != stored.sha256:
+        elif sha256(got.body).hexdigest() != stored.sha256:
             self.report.found("object_digest", stored.key, "its bytes are not those that were archived")
+        self._check_seal(stored, got.metadata)
+
+    def _check_seal(self, stored: StoredObject, metadata: Mapping[str, str]) -> None:
+        """The context under which the object was sealed is in clear: it must be what the entry says."""
+        unit = Unit(stored.workspace, stored.source, stored.day, Clock(stored.clock))
+        try:
+            parse_header(metadata).require(context_of(unit, stored.key))
+        except (Poison, ValueError) as error:
+            self.report.found("foreign_seal", stored.key, str(error))
+
+    async def _get(self, key: str) -> Got | None:
+        async def attempt() -> Got | None:
+            try:
+                return await self._data.get(key)
+            except NotFound:
+                return None
+
+        return await self._retry.call(attempt)
 
     async def _check_versions(self) -> None:
         """Nothing under ledger/ is written twice or deleted: a second version means that somebody did."""
-        seen: Counter[str] = Counter()
-        async for version in self._ledger.versions(ROOT):
-            seen[version.key] += 1
-            if version.delete_marker:
-                self.report.found("deleted_entry", version.key, "it has a delete marker")
-            elif seen[version.key] == 2:
-                self.report.found("overwritten_entry", version.key, "it has more than one version")
+
+        async def attempt() -> list[Finding]:
+            seen: Counter[str] = Counter()
+            found = []
+            async for version in self._ledger.versions(ROOT):
+                seen[version.key] += 1
+                if version.delete_marker:
+                    found.append(Finding("deleted_entry", version.key, "it has a delete marker"))
+                elif seen[version.key] == 2:
+                    found.append(Finding("overwritten_entry", version.key, "it has more than one version"))
+            return found
+
+        self.report.findings += await self._retry.call(attempt)
 
     async def _count_orphans(self) -> None:
-        async for stat in self._data.list(DATA):
+        async for stat in listed(self._data, DATA, self._retry):
             self.report.orphans += stat.key not in self._listed

@@ -9,10 +9,11 @@ from workers.ledger.chain import read
 from workers.ledger.entries import Entry
 from workers.ledger.head import Head, after_entry, after_genesis, follows
 from workers.ledger.names import ChainId
-from workers.store.port import Store
+from workers.store.port import Stat, Store
 from workers.store.retry import Retry
 
 ROOT = "ledger/v1/"
+PAGE = 1000  # keys a list request
 CHAIN = re.compile(
     r"ledger/v1/(?P<topic>[^/]+)/(?P<topic_id>[^/]+)\.(?P<incarnation>\d+)/(?P<partition>\d{5})/(?P<name>[^/]+)\Z",
     re.ASCII,
@@ -34,6 +35,21 @@ def place(key: str) -> Place | None:
     topic, topic_id, incarnation, partition, name = match.groups()
     chain = ChainId(topic, topic_id, int(incarnation), int(partition))
     return Place(chain, name) if key.startswith(chain.prefix) else None
+
+
+async def listed(store: Store, prefix: str, retry: Retry) -> AsyncIterator[Stat]:
+    """As Store.list, page by page, so that one bad answer does not end a long listing."""
+    after = ""
+
+    async def page() -> list[Stat]:
+        return [stat async for stat in store.list(prefix, after=after, limit=PAGE)]
+
+    while found := await retry.call(page):
+        for stat in found:
+            yield stat
+        if len(found) < PAGE:
+            return
+        after = found[-1].key
 
 
 async def chains(store: Store, retry: Retry) -> AsyncIterator[ChainId]:

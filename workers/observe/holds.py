@@ -1,30 +1,47 @@
-"""Declared holds: nothing moves, nothing is wrong with this worker, and it says why.
-
-Whoever waits declares the cause again at each attempt; a cause that was not declared for a while is over.
-"""
+"""Declared holds: nothing moves, nothing is wrong with this worker, and it says why."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
+
+import structlog
 
 from workers.observe import metrics
 
-FRESH = 15.0  # seconds; longer than any pause between two attempts
+log = structlog.get_logger()
+
+SAY_AGAIN = 60.0  # seconds
 
 
 class Holds:
+    """A hold lasts from its declaration to its release, however long an attempt in between takes."""
+
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._declared: dict[str, float] = {}
+        self._held: Counter[str] = Counter()
+        self._said: dict[str, float] = {}
         self._measured = clock()
 
-    def declare(self, cause: str) -> None:
-        """`cause` is one of metrics.HOLD_CAUSES."""
-        self._declared[cause] = self._clock()
+    def declare(self, cause: str, why: str) -> Callable[[], None]:
+        """Returns its release. `cause` is one of metrics.HOLD_CAUSES; `why` is for people."""
         metrics.HOLDS.labels(cause=cause).inc()
+        now = self._clock()
+        if now - self._said.get(cause, float("-inf")) >= SAY_AGAIN:
+            self._said[cause] = now
+            log.warning("holding", cause=cause, why=why)
+        self._held[cause] += 1
+        released = False
+
+        def release() -> None:
+            nonlocal released
+            if not released:
+                released = True
+                self._held[cause] -= 1
+
+        return release
 
     def active(self) -> frozenset[str]:
-        since = self._clock() - FRESH
-        return frozenset(cause for cause, at in self._declared.items() if at >= since)
+        return frozenset(cause for cause, count in self._held.items() if count > 0)
 
     def measure(self) -> None:
         """Brings the metrics up to now. About once a second."""

@@ -109,7 +109,7 @@ RECORDS_DROPPED = _counter(
     "strongroom_records_dropped_total",
     "records",
     "Records of batches given up before their commit; the next owner takes them again. "
-    "Records in = records + buffered + dropped.",
+    "Records in = records without gaps + buffered + dropped.",
 )
 BYTES_IN = _counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
 PLAIN_BYTES = _counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
@@ -138,7 +138,7 @@ OLDEST_SECONDS = _gauge(
 HALTS = _counters(
     "strongroom_halts_total",
     "partitions",
-    "Partitions that were halted until a person acts (`strongroom doctor`).",
+    "Partitions that were halted until a person acts (log line `partition_halted`).",
     cause=HALT_CAUSES,
 )
 

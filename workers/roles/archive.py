@@ -15,17 +15,16 @@ from topics import raw_events
 from workers import opening
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, SortLimits
-from workers.ledger.assign import LogId, claim
 from workers.ledger.entries import Writer
 from workers.ledger.flush import Flusher
-from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
+from workers.observe.health import Steps
 from workers.observe.holds import Holds
 from workers.observe.http import HealthServer
 from workers.observe.logs import configure
+from workers.roles.claims import Claims
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
-from workers.roles.startup import Surroundings
 from workers.roles.watch import Watch
 from workers.settings import Settings
 from workers.store.retry import Retry
@@ -61,8 +60,10 @@ async def _run(settings: Settings) -> None:
 
 
 async def _archive(settings: Settings) -> None:
-    holds = Holds()
+    holds, steps = Holds(), Steps()
     retry = Retry(hold=holds.declare)
+    if settings.allow_clear_text:
+        log.warning("clear_text_allowed", remedy="Unset STRONGROOM_ALLOW_CLEAR_TEXT: what passes can be read")
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(HealthServer(settings.http_host, settings.http_port))
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
@@ -87,8 +88,10 @@ async def _archive(settings: Settings) -> None:
             threads=threads,
             uploads=asyncio.Semaphore(settings.put_concurrency),
             now=now,
+            uploaded=steps.step,
         )
-        claims = await Claims.on(settings.topic_prefix + raw_events.NAME, surroundings, writer, retry)
+        topic = settings.topic_prefix + raw_events.NAME
+        claims = await Claims.on(topic, surroundings.log, surroundings.ledger, writer, retry, now)
         owner = Owner(
             claims,
             Sorter(policy, SortLimits(unknown_key_bytes=settings.unknown_key_bytes_max)),
@@ -101,11 +104,13 @@ async def _archive(settings: Settings) -> None:
                 shutdown_timeout=settings.shutdown_timeout,
             ),
             holds.declare,
+            steps.step,
             now,
+            time.monotonic,
         )
         stream = ArchiveStream(
             surroundings.connection,
-            claims.topic,
+            topic,
             settings.group,
             owner,
             StreamOptions(
@@ -117,62 +122,10 @@ async def _archive(settings: Settings) -> None:
             ),
         )
         claims.stream = owner.stream = stream
-        watch = Watch(owner, stream, copy, holds, settings.progress_timeout, now)
+        watch = Watch(owner, stream, copy, holds, steps, settings.progress_timeout)
         server.watch(watch)
         await first_of(stream.run, watch.run, copy.follow, lambda: owner.failed)
     log.info("stopped")
-
-
-class Claims:
-    """Claims partitions of one topic for the owner: its log, its ledger, the hints in the group's offsets."""
-
-    def __init__(
-        self, topic: str, topic_id: str, surroundings: Surroundings, writer: Writer, retry: Retry
-    ) -> None:
-        self.topic = topic
-        self.stream: ArchiveStream | None = None
-        self._topic_id = topic_id
-        self._surroundings = surroundings
-        self._writer = writer
-        self._retry = retry
-
-    @classmethod
-    async def on(cls, topic: str, surroundings: Surroundings, writer: Writer, retry: Retry) -> "Claims":
-        topic_id = (await surroundings.log.topic_ids([topic]))[topic]
-        return cls(topic, topic_id, surroundings, writer, retry)
-
-    async def __call__(self, partition: int) -> Head:
-        hint = await self._hint(partition)
-        log_id = LogId(self.topic, self._topic_id, partition)
-        partition_log = _PartitionLog(self._surroundings, self.topic, partition)
-        return await claim(
-            self._surroundings.ledger,
-            log_id,
-            partition_log,
-            hint=hint,
-            writer=self._writer,
-            now=now(),
-            retry=self._retry,
-        )
-
-    async def _hint(self, partition: int) -> Hint | None:
-        found = {} if self.stream is None else await self.stream.hints([partition])
-        return Hint.parse(found[partition][1]) if partition in found else None
-
-
-class _PartitionLog:
-    def __init__(self, surroundings: Surroundings, topic: str, partition: int) -> None:
-        self._log = surroundings.log
-        self._retry = surroundings.retry
-        self._topic = topic
-        self._partition = partition
-
-    async def bounds(self) -> tuple[int, int]:
-        found = await self._retry.call(lambda: self._log.bounds(self._topic, [self._partition]))
-        return found[self._partition]
-
-    async def record(self, offset: int) -> bytes | None:
-        return await self._retry.call(lambda: self._log.record(self._topic, self._partition, offset))
 
 
 async def first_of(*works: Callable[[], Awaitable[None]]) -> None:

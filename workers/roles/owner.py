@@ -19,6 +19,7 @@ from workers.ledger.flush import Commit, Fenced, Flusher
 from workers.ledger.head import Head
 from workers.ledger.partition import Partition
 from workers.observe import metrics
+from workers.store.retry import Hold
 from workers.stream.chunk import Chunk
 
 log = structlog.get_logger()
@@ -41,7 +42,9 @@ class Stream(Protocol):
     async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
         """False if they could not be left now."""
 
-    async def pause(self, partitions: frozenset[int]) -> None: ...
+    async def halt(self, partitions: frozenset[int]) -> None:
+        """Fetches no more of them."""
+
     async def reclaim(self, partitions: frozenset[int]) -> None:
         """Claims them anew and seeks."""
 
@@ -66,32 +69,36 @@ class Owner:
         policy: PolicyCopy,
         flusher: Flusher,
         limits: Limits,
-        hold: Callable[[str], None],
+        hold: Hold,
+        step: Callable[[], None],
         now: Callable[[], int],
+        uptime: Callable[[], float],
     ) -> None:
         self._claim = claim
         self._sorter = sorter
         self._policy = policy
         self._flusher = flusher
         self._limits = limits
-        self._hold = hold  # told, again and again, why nothing moves although nothing is wrong here
-        self._now = now
+        self._hold = hold
+        self._step = step  # told of everything that gets done
+        self._now = now  # ms since the epoch: for what is written
+        self._uptime = uptime  # seconds of a monotonic clock: for what is due
+        self._draining = False
         self._owned: dict[int, Partition] = {}
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
         self._background: set[asyncio.Task[None]] = set()
         self.stream: Stream | None = None
         self.halted: dict[int, StrongroomError] = {}
-        self.progressed = now()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- what the stream calls ------------------------------------------------------------------
 
     async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
         """Where each partition goes on, by the ledger; None for one that is halted."""
-        await self.revoked(partitions & self._owned.keys())
+        await self.revoked(partitions)
         places = await asyncio.gather(*(self._claim_one(number) for number in sorted(partitions)))
-        self.progressed = self._now()
+        self._step()
         return dict(zip(sorted(partitions), places, strict=True))
 
     async def revoked(self, partitions: frozenset[int]) -> None:
@@ -119,11 +126,11 @@ class Owner:
         batch.extend(
             chunk.end,
             len(chunk.records),
-            now=now,
+            uptime=self._uptime(),
             oldest=chunk.records[0].timestamp if chunk.records else None,
         )
         batch.policy = self._policy.versions()
-        self.progressed = now
+        self._step()
         metrics.RECORDS_IN.inc(len(chunk.records))
         metrics.BYTES_IN.inc(batch.sorting.value_bytes - bytes_before)
         if batch.plain_bytes >= self._limits.flush_bytes:
@@ -133,6 +140,7 @@ class Owner:
 
     async def drain(self) -> None:
         """The last flush: what is not committed within shutdown_timeout, the next owner fetches again."""
+        self._draining = True
         for partition in self._owned.values():
             if not partition.batch.empty:
                 self._flush(partition)
@@ -141,21 +149,24 @@ class Owner:
             await asyncio.wait_for(settled, self._limits.shutdown_timeout)
         except TimeoutError:
             log.warning("last_flush_given_up", buffered_bytes=self.buffered_bytes)
-        await self.leave_hints()
+            await asyncio.gather(*(partition.drop() for partition in self._owned.values()))
+        await self._leave_hints()
 
     # -- what the role calls --------------------------------------------------------------------
 
     async def tick(self) -> None:
         """Flushes what has waited long enough; leaves hints. About once a second."""
-        now = self._now()
+        if self._draining:
+            return
+        uptime = self._uptime()
         for partition in list(self._owned.values()):
             began = partition.batch.began
-            if began is not None and now - began >= self._limits.flush_interval * 1000:
+            if began is not None and uptime - began >= self._limits.flush_interval:
                 self._flush(partition)
         self._measure()
-        await self.leave_hints()
+        await self._leave_hints()
 
-    async def leave_hints(self) -> None:
+    async def _leave_hints(self) -> None:
         """Kafka's group offsets follow the ledger, never the other way round."""
         hints = {
             number: (partition.head.next, str(partition.head.hint))
@@ -190,40 +201,49 @@ class Owner:
 
     async def _may_take(self, partition: Partition) -> bool:
         """False if the partition went while we waited."""
-        while self._policy.stale():
-            self._hold("policy_stale")
-            await asyncio.sleep(STALE_POLL)
         while self._owned.get(partition.number) is partition:
-            if self.buffered_bytes < self._limits.buffer_bytes_max:
+            if self.buffered_bytes >= self._limits.buffer_bytes_max:
+                self._flush_largest()
+                self._changed.clear()
+                await self._changed.wait()
+            elif self._policy.stale():
+                await self._until_fresh(partition)
+            else:
                 return True
-            self._flush_largest()
-            self._changed.clear()
-            await self._changed.wait()
         return False
 
+    async def _until_fresh(self, partition: Partition) -> None:
+        release = self._hold("policy_stale", "the copy of write keys or workspaces is too old to decide on")
+        try:
+            # its age is a matter of time, which no event tells
+            while self._policy.stale() and self._owned.get(partition.number) is partition:  # noqa: ASYNC110
+                await asyncio.sleep(STALE_POLL)
+        finally:
+            release()
+
     def _flush(self, partition: Partition) -> None:
-        began = self._now()
+        began, records = self._uptime(), partition.batch.records
         flight = partition.flush()
-        flight.add_done_callback(lambda done: self._landed(partition, began, done))
+        flight.add_done_callback(lambda done: self._landed(partition, began, records, done))
 
     def _flush_largest(self) -> None:
         """Unless one is under way already: many small flushes would make many small objects."""
-        if any(partition.flying for partition in self._owned.values()):
+        if any(partition.flushes for partition in self._owned.values()):
             return
         largest = max(self._owned.values(), key=lambda partition: partition.batch.plain_bytes)
         if not largest.batch.empty:
             self._flush(largest)
 
-    def _landed(self, partition: Partition, began: int, flight: asyncio.Task[Commit]) -> None:
+    def _landed(self, partition: Partition, began: float, records: int, flight: asyncio.Task[Commit]) -> None:
         self._changed.set()
-        if flight.cancelled():
-            return
-        error = flight.exception()
+        error = asyncio.CancelledError() if flight.cancelled() else flight.exception()
         if error is None:
-            self.progressed = self._now()
-            metrics.FLUSH_SECONDS.observe((self.progressed - began) / 1000)
+            self._step()
+            metrics.FLUSH_SECONDS.observe(self._uptime() - began)
             _count(flight.result().entry)
-        elif self._owned.get(partition.number) is partition:
+            return
+        metrics.RECORDS_DROPPED.inc(records)
+        if not flight.cancelled() and self._owned.get(partition.number) is partition:
             self._failed(partition, error)
 
     def _failed(self, partition: Partition, error: BaseException) -> None:
@@ -246,7 +266,7 @@ class Owner:
         await self.revoked(frozenset({number}))
         self._halt(number, error)
         if self.stream is not None:
-            await self.stream.pause(frozenset({number}))
+            await self.stream.halt(frozenset({number}))
 
     def _halt(self, number: int, error: Fatal) -> None:
         cause = error.cause if isinstance(error, Halted) else "ledger_broken"

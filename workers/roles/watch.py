@@ -1,17 +1,18 @@
 """Watches the archive: has flushed what is due, measures, and ends a worker that makes no progress."""
 
 import asyncio
-from collections.abc import Callable
+import time
 from typing import Protocol
 
 from workers.errors import Fatal
 from workers.observe import metrics
-from workers.observe.health import Verdict, progress, readiness
+from workers.observe.health import Steps, Verdict, Watchdog, Work, readiness
 from workers.observe.holds import Holds
 from workers.roles.owner import Owner
 from workers.roles.policy_copy import PolicyCopy
 
 TICK = 0.5  # seconds
+BLIND = 10.0  # seconds without a look, after which /livez says that nobody watches any more
 
 
 class Stream(Protocol):
@@ -21,6 +22,9 @@ class Stream(Protocol):
     def lag(self) -> dict[int, tuple[int, int]]:
         """Partition → (position, last stable offset)."""
 
+    def turned(self) -> float:
+        """Seconds since the consumer's thread last turned."""
+
 
 class Watch:
     def __init__(
@@ -29,48 +33,62 @@ class Watch:
         stream: Stream,
         copy: PolicyCopy,
         holds: Holds,
+        steps: Steps,
         progress_timeout: float,
-        now: Callable[[], int],
     ) -> None:
         self._owner = owner
         self._stream = stream
         self._copy = copy
         self._holds = holds
+        self._steps = steps
         self._progress_timeout = progress_timeout
-        self._now = now
+        self._watchdog = Watchdog(progress_timeout)
+        self._looked = time.monotonic()
+        self._verdict = Verdict(True, "starting")
 
     async def run(self) -> None:
-        """Until cancelled. Raises Fatal if records wait and nothing moves."""
+        """Until cancelled. Raises Fatal if work waits and nothing is done."""
+        # apart from each other: a tick that hangs must not keep the watchdog from looking
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._tick())
+            tasks.create_task(self._look())
+
+    def livez(self) -> Verdict:
+        """Asks neither Kafka nor S3."""
+        blind = time.monotonic() - self._looked
+        return self._verdict if blind <= BLIND else Verdict(False, f"nobody has looked for {blind:.0f} s")
+
+    def readyz(self) -> Verdict:
+        return readiness(policy_fresh=not self._copy.stale(), assigned=self._stream.assigned)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            await self._owner.tick()
+
+    async def _look(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + TICK
             await asyncio.sleep(TICK)
             metrics.LOOP_LAG_SECONDS.set(loop.time() - due)
-            await self._owner.tick()
-            self._holds.measure()
             self._measure()
-            verdict = self.livez()
-            if not verdict.well:
+            self._looked = time.monotonic()
+            self._verdict = self._watchdog.look(self._looked, self._work())
+            if not self._verdict.well:
                 raise Fatal(
-                    f"no progress: {verdict.reason}",
+                    f"no progress: {self._verdict.reason}",
                     remedy="The worker exits and another takes its partitions; its last log lines say why",
                 )
 
-    def livez(self) -> Verdict:
-        """Asks neither Kafka nor S3."""
-        return progress(
-            self._now(),
-            self._owner.progressed,
+    def _work(self) -> Work:
+        return Work(
             lag=self._lag(),
-            flushes=sum(partition.flying for partition in self._owner.partitions.values()),
+            flushes=sum(partition.flushes for partition in self._owner.partitions.values()),
+            # of a consumer whose thread hangs, nothing that it says can be believed
+            unassigned=not self._stream.assigned or self._stream.turned() > self._progress_timeout / 2,
             holds=self._holds.active(),
-            timeout=self._progress_timeout,
-        )
-
-    def readyz(self) -> Verdict:
-        # by the time that there is a Watch the stores are proven and the policy was read whole
-        return readiness(
-            policy_loaded=not self._copy.stale(), store_proven=True, assigned=self._stream.assigned
+            done=self._steps.done,
         )
 
     def _lag(self) -> int:
@@ -78,6 +96,7 @@ class Watch:
         return sum(max(0, end - position) for position, end in self._stream.lag().values())
 
     def _measure(self) -> None:
+        self._holds.measure()
         metrics.LAG_RECORDS.set(self._lag())
         for topic, reader in self._copy.readers.items():
             metrics.POLICY_AGE_SECONDS.labels(topic=topic).set(reader.age())

@@ -15,6 +15,7 @@ from workers.store.port import (
     IF_ABSENT,
     Condition,
     Conflict,
+    Denied,
     IfMatch,
     NotFound,
     PreconditionFailed,
@@ -45,6 +46,7 @@ async def prove(store: Store) -> None:
     answers.
     """
     key = f"{PREFIX}{secrets.token_hex(16)}"
+    await _miss(store, key)
     try:
         first = await _race(store, key, IF_ABSENT, "If-None-Match")
         await _race(store, key, IfMatch(first.etag), "If-Match")
@@ -54,6 +56,20 @@ async def prove(store: Store) -> None:
     if left := await _remove(store, key):
         # it costs a few bytes, and a role that may delete nothing is no reason to stop
         log.warning("probe_left", store=store.name, key=key, cause=left)
+
+
+async def _miss(store: Store, key: str) -> None:
+    """S3 answers 403 to a missing name where the role may not list: no chain's end could be seen."""
+    try:
+        await store.get(key)
+    except NotFound:
+        return
+    except Denied as error:
+        raise Denied(
+            f"{error.message}: a name that is not there must be answered with 404",
+            remedy="Allow s3:ListBucket on the bucket, beside s3:GetObject and s3:PutObject",
+        ) from error
+    raise Fatal(f"{store.name}/{key} is there, and nobody wrote it", remedy=USE_ANOTHER)
 
 
 async def _race(store: Store, key: str, condition: Condition, header: str) -> _Race:

@@ -4,6 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -26,8 +27,13 @@ def cause_of(error: Retryable) -> str:
             return UNAVAILABLE
 
 
-def _untold(cause: str) -> None:
+# cause, and why in words → what ends the hold
+Hold = Callable[[str, str], Callable[[], None]]
+
+
+def _unwatched(cause: str, why: str) -> Callable[[], None]:
     """A hold that nobody watches."""
+    return lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,7 @@ class Retry:
 
     attempts: int | None = None  # in all, the first included
     deadline: float | None = None  # seconds from the start of `call`; no wait begins that would end after it
-    hold: Callable[[str], None] = _untold  # told the cause each time an attempt failed
+    hold: Hold = _unwatched  # told each time an attempt failed; the hold ends with the next, or with `call`
     base: float = 0.1  # seconds
     cap: float = 20.0  # seconds
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -52,16 +58,18 @@ class Retry:
         """What `operation` returns. Raises its Retryable once the bounds are met, any other error at once."""
         begun = self.clock()
         attempt = 1
-        while True:
-            try:
-                return await operation()
-            except Retryable as error:
-                self.hold(cause_of(error))
-                wait = self.rng.uniform(0, min(self.cap, self.base * 2 ** min(attempt - 1, 30)))
-                if self._is_over(attempt, self.clock() - begun + wait):
-                    raise
-            await self.sleep(wait)
-            attempt += 1
+        with ExitStack() as held:
+            while True:
+                try:
+                    return await operation()
+                except Retryable as error:
+                    held.close()
+                    held.callback(self.hold(cause_of(error), error.message))
+                    wait = self.rng.uniform(0, min(self.cap, self.base * 2 ** min(attempt - 1, 30)))
+                    if self._is_over(attempt, self.clock() - begun + wait):
+                        raise
+                await self.sleep(wait)
+                attempt += 1
 
     def _is_over(self, attempt: int, elapsed: float) -> bool:
         if self.attempts is not None and attempt >= self.attempts:

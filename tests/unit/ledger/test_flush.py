@@ -82,7 +82,7 @@ async def test_a_flush_costs_its_objects_and_one_request() -> None:
         group = GROUP._replace(source=f"s{number}")
         batch.sorting.lines[group] = [b"{}"]
     batch.sorting.counts[GROUP.disposition] = {"accepted": 5}
-    batch.extend(5, 5, now=0, oldest=0)
+    batch.extend(5, 5, uptime=0.0, oldest=0)
     before = store.requests.total()
     await flusher(store).flush(head.chain, batch, done(head))
     assert store.requests.total() - before == 6
@@ -133,7 +133,7 @@ async def test_a_key_withdrawn_during_the_uploads_gets_no_entry() -> None:
     keys = MarkingKeys()
 
     async def wait_for_the_one_before() -> Head:
-        keys.withdrawn = True
+        keys.withdraw()
         return head
 
     with pytest.raises(Halted):

@@ -10,6 +10,7 @@ from workers.ledger import entries
 from workers.ledger.entries import Entry
 from workers.ledger.head import Head
 from workers.ledger.verify import Report, Verifier
+from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
 
 
@@ -183,3 +184,29 @@ async def test_an_entry_that_was_overwritten_or_deleted_shows_in_its_versions() 
         "overwritten_entry",
         "deleted_entry",
     }
+
+
+async def test_an_object_listed_twice_by_one_entry() -> None:
+    store, heads = await archived()
+    await rewrite(
+        store,
+        _entry(heads, 2),
+        lambda e: replace(e, objects=e.objects * 2, counts={"accepted": {"accepted": 4}}, next=e.next + 2),
+    )
+    assert "listed_twice" in {finding.kind for finding in (await verify(store)).findings}
+
+
+@pytest.mark.parametrize("change", ["another's", "none"])
+async def test_an_object_sealed_for_another_place(change: str) -> None:
+    store, _ = await archived()
+    first, second = [await store.get(key) for key in (await objects(store))[:2]]
+    metadata = second.metadata if change == "another's" else {}
+    await store.put((await objects(store))[0], first.body, metadata=metadata)
+    assert {finding.kind for finding in (await verify(store)).findings} == {"foreign_seal"}
+
+
+async def test_a_hiccup_of_a_listing_ends_no_verification() -> None:
+    store, _ = await archived()
+    store.faults.add(Fault.UNAVAILABLE, operation="list", times=2)
+    store.faults.add(Fault.SLOW_DOWN, operation="versions", times=2)
+    assert (await verify(store)).clean

@@ -1,7 +1,8 @@
 """A small ledger to test against: a log in memory, a store with faults, keys that seal by marking."""
 
 import asyncio
-import itertools
+import json
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,8 +14,8 @@ from workers.ledger.entries import Writer
 from workers.ledger.flush import Flusher
 from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
-from workers.sealing.format import Sealed
-from workers.sealing.keys import Unit
+from workers.sealing.format import Sealed, seal
+from workers.sealing.keys import Unit, context_of, service_context
 from workers.sealing.refusals import KeyExpired, KeyShredded
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
@@ -22,6 +23,8 @@ from workers.store.retry import Retry
 TOPIC_ID = "5L6g3nShTeMCtKXX86swAA"
 WRITER = Writer("worker-0", "test")
 GROUP = Group("acme", "shop", "2026-11-25", Disposition.ACCEPTED, Clock.MAIN)
+# the headers of a true seal, for those who read headers
+SEAL = seal(b"", dek=bytes(32), msgid=secrets.token_bytes(28), wrapped=bytes(100), context={}).metadata
 
 
 async def no_sleep(seconds: float) -> None:
@@ -38,13 +41,17 @@ class MarkingKey:
 
     unit: Unit
     generation: int = 1
-    ids: "itertools.count[int]" = field(default_factory=itertools.count)
     expired: bool = False
 
     def seal(self, plain: bytes, object_key: str) -> Sealed:
         if self.expired:
             raise KeyExpired("too old to seal with")
-        return Sealed(b"sealed:" + plain, {"x-amz-i": str(next(self.ids))})
+        context = json.dumps(service_context(context_of(self.unit, object_key)))
+        return Sealed(b"sealed:" + plain, {**SEAL, "x-amz-t": context})
+
+    def check(self) -> None:
+        if self.expired:
+            raise KeyExpired("too old to commit with")
 
     def open(self, body: bytes, metadata: dict[str, str], object_key: str) -> bytes:
         return body.removeprefix(b"sealed:")
@@ -56,12 +63,20 @@ class MarkingKeys:
 
     withdrawn: bool = False
     expiring: int = 0
+    given: list[MarkingKey] = field(default_factory=list)
 
     async def unit_key(self, unit: Unit, *, create: bool) -> MarkingKey:
         if self.withdrawn:
             raise KeyShredded("gone for good")
         self.expiring -= 1
-        return MarkingKey(unit, expired=self.expiring >= 0)
+        self.given.append(MarkingKey(unit, expired=self.expiring >= 0))
+        return self.given[-1]
+
+    def withdraw(self) -> None:
+        """As a disposal does it: what was given out is of no use any more, and nothing is given out."""
+        self.withdrawn = True
+        for key in self.given:
+            key.expired = True
 
 
 @dataclass
@@ -112,7 +127,7 @@ def batch_of(log: MemoryLog, first: int, end: int, group: Group = GROUP) -> Batc
         reasons["accepted"] = reasons.get("accepted", 0) + 1
         batch.sorting.last = (offset, value)
         batch.sorting.plain_bytes += len(value)
-    batch.extend(end, len(found), now=0, oldest=0)
+    batch.extend(end, len(found), uptime=0.0, oldest=0)
     return batch
 
 

@@ -1,7 +1,7 @@
 """The owner takes chunks within its limits, flushes when due, and lets go of what it loses."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,6 +12,7 @@ from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
 from workers.ledger.head import Head
 from workers.ledger.verify import Report, Verifier
+from workers.observe.health import Steps
 from workers.roles.owner import Limits, Owner
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
@@ -35,15 +36,15 @@ class FakeStream:
 
     owner: Owner | None = None
     hints: dict[int, tuple[int, str]] = field(default_factory=dict)
-    paused: set[int] = field(default_factory=set)
+    halted: set[int] = field(default_factory=set)
     reclaimed: list[Mapping[int, int | None]] = field(default_factory=list)
 
     async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
         self.hints.update(hints)
         return True
 
-    async def pause(self, partitions: frozenset[int]) -> None:
-        self.paused |= partitions
+    async def halt(self, partitions: frozenset[int]) -> None:
+        self.halted |= partitions
 
     async def reclaim(self, partitions: frozenset[int]) -> None:
         assert self.owner is not None
@@ -68,7 +69,12 @@ class World:
     policy: FakePolicy = field(default_factory=FakePolicy)
     stream: FakeStream = field(default_factory=FakeStream)
     time: int = 1_764_000_000_000
-    holds: list[str] = field(default_factory=list)
+    holds: set[str] = field(default_factory=set)
+    steps: Steps = field(default_factory=Steps)
+
+    def hold(self, cause: str, why: str) -> Callable[[], None]:
+        self.holds.add(cause)
+        return lambda: self.holds.discard(cause)
 
     def owner(self, limits: Limits = LIMITS) -> Owner:
         async def claims(partition: int) -> Head:
@@ -83,8 +89,10 @@ class World:
             self.policy,
             flusher(self.store),
             limits,
-            self.holds.append,
+            self.hold,
+            self.steps.step,
             lambda: self.time,
+            lambda: self.time / 1000,
         )
         owner.stream = self.stream
         self.stream.owner = owner
@@ -222,10 +230,11 @@ async def test_a_stale_policy_holds_the_chunk_and_decides_nothing() -> None:
     waiting = asyncio.create_task(owner.take(world.chunk(0, 3)))
     await asyncio.sleep(0.12)
     assert not waiting.done()
-    assert set(world.holds) == {"policy_stale"}
+    assert world.holds == {"policy_stale"}
     assert owner.buffered_bytes == 0
     world.policy.old = False
     await asyncio.wait_for(waiting, 5)
+    assert not world.holds
     assert owner.partitions[0].batch.next == 3
 
 
@@ -253,7 +262,7 @@ async def test_a_flush_that_finds_the_ledger_tampered_with_halts_its_partition()
     await owner.drain()
     await asyncio.sleep(0.05)
     assert set(owner.halted) == {0}
-    assert world.stream.paused == {0}
+    assert world.stream.halted == {0}
     assert not owner.failed.done()
 
 

@@ -142,3 +142,12 @@ async def test_a_role_that_may_not_delete_may_work() -> None:
     store.faults.add(Fault.DENIED, operation="delete", times=None)
     await prove(store)
     assert len([stat async for stat in store.list("probe/")]) == 1
+
+
+async def test_a_role_that_may_not_list_is_refused() -> None:
+    store = MemoryStore()
+    store.faults.add(Fault.DENIED, operation="get")  # S3's answer to a missing name, without s3:ListBucket
+    with pytest.raises(Denied) as denied:
+        await prove(store)
+    assert "s3:ListBucket" in denied.value.remedy
+    assert store.requests["put"] == 0

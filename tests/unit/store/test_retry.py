@@ -1,7 +1,7 @@
 """A retry goes on as long as its bounds allow, says why it waits, and hides no other error."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -19,6 +19,17 @@ class World:
         self.slept: list[float] = []
         self.told: list[str] = []
         self.attempts = 0
+        self.held = 0
+
+    def hold(self, cause: str, why: str) -> Callable[[], None]:
+        self.told.append(cause)
+        self.held += 1
+        assert self.held == 1, "a call holds once at a time"
+
+        def release() -> None:
+            self.held -= 1
+
+        return release
 
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
@@ -35,7 +46,7 @@ class World:
         return Retry(
             attempts=attempts,
             deadline=deadline,
-            hold=self.told.append,
+            hold=self.hold,
             sleep=self.sleep,
             clock=lambda: self.now,
             rng=random.Random(seed),
@@ -52,6 +63,26 @@ async def test_each_failure_is_told_by_its_cause() -> None:
     world = World([Denied("d"), Conflict("c"), Unavailable("u"), Retryable("some key service is down")])
     assert await world.retry().call(world.operation) == "done"
     assert world.told == ["denied", "conflict", "unavailable", "unavailable"]
+    assert world.held == 0
+
+
+async def test_the_hold_lasts_through_the_attempts_between() -> None:
+    world = World([Unavailable("down")] * 3)
+    held: list[int] = []
+
+    async def operation() -> str:
+        held.append(world.held)
+        return await world.operation()
+
+    await world.retry().call(operation)
+    assert held == [0, 1, 1, 1]
+
+
+async def test_a_hold_ends_with_the_call_that_gives_up() -> None:
+    world = World([Unavailable("down"), Fatal("no use")])
+    with pytest.raises(Fatal):
+        await world.retry().call(world.operation)
+    assert world.held == 0
 
 
 async def test_without_bounds_it_holds_on() -> None:
