@@ -96,7 +96,7 @@ class ArchiveStream:
             await self._app.tenancy.reclaim(frozenset(partitions))
 
     async def commit_hint(self, hints: Mapping[int, tuple[int, str]]) -> bool:
-        """{partition: (next offset, metadata)} as the group's offsets. False if they could not be left now."""
+        """{partition: (next offset, metadata)} as the group's offsets. False if that failed."""
         thread = self._thread
         found = {TopicPartition(self.topic, partition): hint for partition, hint in hints.items()}
         try:

@@ -59,6 +59,15 @@ async def test_a_partition_goes_on_while_another_is_still_being_claimed(log: Log
         assert stream.assigned
 
 
+async def test_a_chunk_is_bounded_however_well_its_records_are_compressed(narrow: Log) -> None:
+    narrow.produce([b"x" * 700] * 20_000)  # less than a fetch
+    owner = Recorder()
+    async with running(narrow.bootstrap, narrow.topic, owner):
+        await until(lambda: owner.ledger.heads.get(0) == 20_000, "every record")
+    assert owner.fenced == 0
+    assert max(len(chunk.records) for chunk in owner.chunks) == 5_000
+
+
 async def test_faust_never_commits_and_a_hint_carries_metadata(log: Log) -> None:
     log.produce([b"x"] * 50, 1)
     owner = Recorder()
