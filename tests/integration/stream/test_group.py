@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]  # no types
-from aiokafka.errors import GroupAuthorizationFailedError  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka import TopicPartition  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import GroupAuthorizationFailedError
 
 from tests.integration.stream.conftest import Log
 from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
@@ -132,6 +133,23 @@ async def test_back_pressure_does_not_hold_up_a_rebalance(log: Log) -> None:
             await until(lambda: len(ledger.values) == 6000, "every record")
     assert len(set(ledger.values)) == 6000
     assert full.chunks
+
+
+async def test_a_partition_whose_leader_changed_is_claimed_anew(log: Log) -> None:
+    owner = Recorder()
+    for partition in range(4):
+        log.produce([b"x"] * 10, partition)
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 40, "all partitions")
+        thread = stream._thread
+        await until(lambda: len(thread._leaders) == 4, "a look at the leaders")
+        claims, moved = len(owner.claims), TopicPartition(log.topic, 2)
+        thread._leaders[moved] = 99  # as if another broker had led it until now
+        owner.ledger.heads[2] = 4
+        await until(lambda: owner.ledger.heads[2] == 10, "what follows its head again")
+        assert owner.claims[claims:] == [frozenset({2})]
+        assert thread._leaders[moved] != 99
+        assert owner.fenced == 0
 
 
 @pytest.mark.parametrize("part", ["coordinator", "fetcher"])
