@@ -27,7 +27,7 @@ format: $(VENV)/dev.stamp  ## mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(VENV)/dev.stamp  ## the benchmarks of tests/benchmarks, one after the other
+bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after the other
 	@set -e; for file in tests/benchmarks/bench_*.py; do \
 	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" $(ARGS); \
 	done

@@ -152,7 +152,7 @@ class Settings(BaseSettings):
     )
     policy_stale_after: Seconds = setting(
         5.0,
-        "Age of the copy of write keys and workspaces from which on nothing is decided by it: the worker holds",
+        "Age of the copy of keys and workspaces from which on nothing is decided by it: the worker holds",
     )
     shutdown_timeout: Seconds = setting(
         20.0, "Time for the last flush after SIGTERM; what it does not reach, the next owner fetches again"
