@@ -101,7 +101,8 @@ def there_is_time_for_the_last_flush(m: Manifests) -> Iterator[str]:
     [container] = m.pod["containers"]
     default = Settings.model_fields["shutdown_timeout"].default
     needed = float(environment(m, container).get("STRONGROOM_SHUTDOWN_TIMEOUT", default))
-    if m.pod["terminationGracePeriodSeconds"] < needed + 10:
+    # after the flush: closing the stream and leaving the group, 15 s at most, and what was under way
+    if m.pod["terminationGracePeriodSeconds"] < needed + 40:
         yield f"killed after {m.pod['terminationGracePeriodSeconds']} s, the last flush may take {needed} s"
 
 
