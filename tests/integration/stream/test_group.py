@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from aiokafka import TopicPartition  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import GroupAuthorizationFailedError
+from aiokafka.consumer.group_coordinator import GroupCoordinator  # type: ignore[import-untyped]  # no types
+from aiokafka.errors import GroupAuthorizationFailedError  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from tests.integration.stream.conftest import Log
 from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
@@ -157,24 +157,31 @@ async def test_a_dead_part_of_the_consumer_ends_even_a_member_without_partitions
     narrow: Log, part: str
 ) -> None:
     """Faust asks neither part, and does not fetch here."""
-    standby = Recorder()
-    async with running(narrow.bootstrap, narrow.topic, Recorder()) as first:
-        await until(lambda: first.assigned, "an assignment")
-        stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, standby, QUICK)
-        run = asyncio.create_task(stream.run())
-        await until(lambda: stream.assigned and first.lag(), "an assignment of nothing")
-        consumer = stream._thread._ensure_consumer()
+    owners = [Recorder(), Recorder()]
+    streams = [
+        ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner, QUICK)
+        for owner in owners
+    ]
+    runs = [asyncio.create_task(stream.run()) for stream in streams]
+    shares = [(frozenset({0}), frozenset()), (frozenset(), frozenset({0}))]
+    await until(
+        lambda: all(stream.assigned for stream in streams) and (owners[0].held, owners[1].held) in shares,
+        "one member with the partition, one with none",
+    )
+    idle = 0 if not owners[0].held else 1
+    consumer = streams[idle]._thread._ensure_consumer()
 
-        async def die() -> None:
-            if part == "coordinator":
-                consumer._coordinator._pending_exception = GroupAuthorizationFailedError("archive")
-            else:
-                consumer._fetcher._fetch_task.cancel()
+    async def die() -> None:
+        if part == "coordinator":
+            consumer._coordinator._pending_exception = GroupAuthorizationFailedError("archive")
+        else:
+            consumer._fetcher._fetch_task.cancel()
 
-        await stream._thread.within(die())
-        with pytest.raises(Fatal, match="group" if part == "coordinator" else "fetcher"):
-            await asyncio.wait_for(run, 15)
-    assert standby.claims == []
+    await streams[idle]._thread.within(die())
+    with pytest.raises(Fatal, match="group" if part == "coordinator" else "fetcher"):
+        await asyncio.wait_for(runs[idle], 15)
+    await streams[1 - idle].stop()
+    await runs[1 - idle]
 
 
 @pytest.mark.parametrize("joins", [0, 1])
