@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from topics.registry import TOPICS
 from workers.__main__ import strongroom
 from workers.observe.metrics import HALT_CAUSES, HOLD_CAUSES
 from workers.settings import BadSettings, Settings
@@ -26,6 +27,16 @@ PAGES = sorted(
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
+# in comments: `format.md`, `docs/architecture.md, Flush` (a heading of it), `docs/decisions/002`
+PAGE = re.compile(r"(?<![\w*./-])((?:[\w.-]+/)*[\w-]+\.md)\b(?:, ([A-Z][\w ]*\w))?")
+RECORD = re.compile(r"docs/decisions/(\d{3})\b")
+SOURCES = [
+    path
+    for folder in ("topics", "workers", "tests", "deploy")
+    for pattern in ("*.py", "*.sh", "*.yaml", "Dockerfile")
+    for path in sorted((ROOT / folder).rglob(pattern))
+    if path.resolve() != Path(__file__).resolve()  # which cites what is not there
+]
 SETTING = re.compile(r"\bSTRONGROOM_[A-Z0-9_]+\b")
 
 
@@ -84,6 +95,44 @@ def test_a_command_or_option_that_is_not_there_is_seen() -> None:
     assert complaint(["frobnicate"]) is not None
     assert complaint(["keys", "forget"]) is not None
     assert complaint(["verify", "--lenient"]) is not None
+
+
+def miscited(source: Path, text: str) -> Iterator[str]:
+    """What a source's text cites that no page here says."""
+    for name, section in PAGE.findall(text):
+        places = (source.parent / name, ROOT / name, ROOT / "docs" / name)
+        page = next((place for place in places if place.is_file()), None)
+        if page is None:
+            yield f"there is no {name}"
+        elif section and not any(heading.startswith(section) for heading in headings(page)):
+            yield f"{name} has no section {section}"
+    for number in RECORD.findall(text):
+        if not any((ROOT / "docs/decisions").glob(f"{number}-*.md")):
+            yield f"there is no decision {number}"
+
+
+def headings(page: Path) -> list[str]:
+    return re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+
+
+def test_what_comments_cite_is_written_here() -> None:
+    found = {named(source): list(miscited(source, source.read_text())) for source in SOURCES}
+    assert {name: complaints for name, complaints in found.items() if complaints} == {}
+
+
+def test_a_citation_of_nothing_is_seen() -> None:
+    source = ROOT / "workers/settings.py"
+    cited = "see ledger.md (docs/s3.md, Tea), docs/decisions/999; docs/s3.md, TLS, is there, and README.md"
+    assert list(miscited(source, cited)) == [
+        "there is no ledger.md",
+        "docs/s3.md has no section Tea",
+        "there is no decision 999",
+    ]
+
+
+def test_every_topic_is_described() -> None:
+    page = (ROOT / "docs/kafka.md").read_text()
+    assert not [topic.name for topic in TOPICS if f"\n| `{topic.name}` |" not in page]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
