@@ -246,7 +246,10 @@ def max_rss(who: int) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--floor"]:
-        print(json.dumps(asyncio.run(floor(*sys.argv[2:6], int(sys.argv[6])))._asdict()))
-    else:
-        main(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
+    match sys.argv[1:]:
+        case ["--floor", bootstrap, topic, endpoint, bucket, count]:
+            print(json.dumps(asyncio.run(floor(bootstrap, topic, endpoint, bucket, int(count)))._asdict()))
+        case [count]:
+            main(int(count))
+        case _:
+            main(1_000_000)
