@@ -128,7 +128,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "foreign_claim",
         Disposition.FLAGGED,
-        "The page says that it is on a host that the workspace does not list, and no header says otherwise.",
+        "The page says that it is on a host that the workspace does not list.",
         _claim_is_foreign,
     ),
     Rule(

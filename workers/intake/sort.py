@@ -50,7 +50,7 @@ class Record(Protocol):
 @dataclass(frozen=True, slots=True)
 class SortLimits:
     record_bytes: int = envelopes.RECORD_BYTES_MAX  # of one value; longer ones are dead letters
-    unknown_key_bytes: int = 8 * 1024 * 1024  # of a batch, for records whose key nobody knows
+    unknown_key_bytes: int = 16 * 1024 * 1024  # of a batch, for records whose key nobody knows
     unknown_key_share: float = 0.05  # of these, for one key
     cached_decisions: int = 65_536  # half of what is kept at most
 

@@ -100,7 +100,8 @@ async def check_log(head: Head, start: int, end: int, log: PartitionLog) -> None
             "log_start_above_head",
             f"{where}: the log now starts at {start}, the ledger ends at {head.next}: "
             f"{start - head.next} offsets were deleted before they could be archived",
-            remedy="Records are lost. Look for a retention set too short, then acknowledge the loss to go on",
+            remedy="Records are lost: was a retention too short? The partition stays halted; a topic "
+            "made anew begins new chains",
         )
     if head.next > end:
         raise Halted(

@@ -11,12 +11,15 @@ from topics.registry import TopicSpec
 from workers.errors import Fatal
 from workers.ledger import fleet
 from workers.ledger.fleet import Fleet
-from workers.store.port import Store
+from workers.store.port import Denied, Store
 from workers.store.proof import prove
 from workers.store.retry import Retry
 from workers.stream.admin import check_topics
 from workers.stream.connection import KafkaConnection
 from workers.stream.log import Log
+
+# what a bucket must never delete by itself; a chain without its entries proves nothing
+KEPT_FOR_EVER = ("fleet.json", "ledger/", "units/", "policy/", "keys/")
 
 
 class Check(NamedTuple):
@@ -63,6 +66,7 @@ class Surroundings:
 
     async def _store(self, store: Store) -> str:
         await prove(store)
+        await check_lifecycle(store)
         return "honours If-None-Match and If-Match"
 
     async def _root_key(self) -> str:
@@ -81,3 +85,18 @@ class Surroundings:
             return "no worker has started yet: the first one fixes root key, cluster and group"
         fleet.check(stored, await self._fleet(), f"{self.ledger.name}/fleet.json")
         return "root key, cluster and group are the fleet's"
+
+
+async def check_lifecycle(store: Store) -> None:
+    """Raises Fatal for a rule that would delete entries, policy or keys behind everybody's back."""
+    try:
+        rules = await store.expiring()
+    except Denied:
+        return  # a role need not be allowed to read the rules
+    for rule in rules:
+        for kept in KEPT_FOR_EVER:
+            if rule.startswith(kept) or kept.startswith(rule):
+                raise Fatal(
+                    f"{store.name} has a lifecycle rule for {rule!r}, which deletes from {kept}",
+                    remedy="Remove the rule, or narrow it: only data/ may expire, and retention sees to that",
+                )

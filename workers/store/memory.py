@@ -72,6 +72,7 @@ class MemoryStore:
         self._bucket = Bucket(name, versioned=versioned, now=now)
         self._late: list[_Late] = []
         self.faults = faults or Faults()
+        self.lifecycle: Sequence[str] = ()  # what `expiring` answers
         self.requests: Counter[str] = Counter()
 
     @property
@@ -147,6 +148,9 @@ class MemoryStore:
         for at in range(0, len(keys), PAGE):
             kept |= await self._delete(keys[at : at + PAGE])
         return kept
+
+    async def expiring(self) -> Sequence[str]:
+        return self.lifecycle
 
     async def close(self) -> None:
         """Nothing to close: another worker of the same test may go on with it."""

@@ -112,5 +112,11 @@ class Store(Protocol):
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Deletes up to 1,000 keys a request; returns key → error of those that the server kept."""
 
+    async def expiring(self) -> Sequence[str]:
+        """Prefixes whose objects the bucket deletes by itself after a time; "" is all of it.
+
+        Empty where there is no such rule, and where the server knows no lifecycle rules.
+        """
+
     async def close(self) -> None:
         """Closes connections; the store can't be used afterwards."""

@@ -22,6 +22,10 @@ class Beyond(StrongroomError):
     """416: the range begins where the object has ended. Not of the port: s3.py answers it."""
 
 
+class NotImplementedByServer(Fatal):
+    """501: this server lacks the operation."""
+
+
 class Meaning(NamedTuple):
     error: type[StrongroomError]
     remedy: str = ""
@@ -60,7 +64,9 @@ _BY_STATUS: Mapping[int, Meaning] = {
     412: Meaning(PreconditionFailed),
     416: Meaning(Beyond),
     429: _PASSING,
-    501: Meaning(Fatal, "This server lacks the operation, or a header of it: use another one"),
+    501: Meaning(
+        NotImplementedByServer, "This server lacks the operation, or a header of it: use another one"
+    ),
 }
 
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,64})</Code>")

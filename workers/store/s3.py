@@ -47,7 +47,7 @@ from workers.store.port import (
     Store,
     Version,
 )
-from workers.store.refusals import Beyond, no_credentials, refusal, unanswered
+from workers.store.refusals import Beyond, NotImplementedByServer, no_credentials, refusal, unanswered
 from workers.tls import client_context
 
 PAGE = 1000  # keys a list or delete request
@@ -60,7 +60,9 @@ _NO_CREDENTIALS = (
     MetadataRetrievalError,
     SSOError,
 )
-_ASKED = frozenset({"ListObjectsV2", "ListObjectVersions", "DeleteObjects"})
+_ASKED = frozenset(
+    {"GetBucketLifecycleConfiguration", "ListObjectsV2", "ListObjectVersions", "DeleteObjects"}
+)
 _NO_ANSWER = (
     NotConnected,
     HTTPClientError,
@@ -236,6 +238,14 @@ class _S3Store:
             }
         return kept
 
+    async def expiring(self) -> Sequence[str]:
+        try:
+            with _translated(f"lifecycle rules of {self._name}"):
+                answer = await self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
+        except (NotFound, NotImplementedByServer):
+            return ()
+        return [_prefix(rule) for rule in answer["Rules"] if rule["Status"] == "Enabled" and _expires(rule)]
+
     async def close(self) -> None:
         await self._opened.aclose()
 
@@ -251,6 +261,18 @@ def _in_order(page: Any) -> list[Version]:
         Version(one["Key"], one["VersionId"], one["IsLatest"], marker, one.get("Size", 0))
         for one, marker in found
     ]
+
+
+def _expires(rule: Any) -> bool:
+    """Whether it deletes what is current: not what was replaced, or never finished."""
+    return not {"Days", "Date"}.isdisjoint(rule.get("Expiration", {}))
+
+
+def _prefix(rule: Any) -> str:
+    """Of all that narrows a rule (tags, sizes) only the prefix counts: what it may delete, it will."""
+    chosen = rule.get("Filter", {})
+    prefix: str = rule.get("Prefix") or chosen.get("Prefix") or chosen.get("And", {}).get("Prefix") or ""
+    return prefix
 
 
 def _ms(moment: datetime) -> int:

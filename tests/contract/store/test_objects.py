@@ -124,3 +124,7 @@ async def test_a_put_without_condition_replaces(store: Store) -> None:
     got = await store.get("object")
     assert first != second
     assert (got.body, got.etag, dict(got.metadata)) == (b"other", second, {})
+
+
+async def test_a_bucket_without_rules_deletes_nothing_by_itself(store: Store) -> None:
+    assert list(await store.expiring()) == []

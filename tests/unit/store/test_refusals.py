@@ -6,7 +6,7 @@ import pytest
 
 from workers.errors import Fatal, StrongroomError
 from workers.store.port import Conflict, Denied, NotFound, PreconditionFailed, Unavailable
-from workers.store.refusals import code_in, head_refusal, refusal, unanswered
+from workers.store.refusals import NotImplementedByServer, code_in, head_refusal, refusal, unanswered
 
 WHAT = "put s3://bucket/a/key"
 
@@ -38,7 +38,7 @@ WHAT = "put s3://bucket/a/key"
         (307, "TemporaryRedirect", Unavailable),
         (301, "PermanentRedirect", Fatal),
         (400, "AuthorizationHeaderMalformed", Fatal),
-        (501, "NotImplemented", Fatal),
+        (501, "NotImplemented", NotImplementedByServer),
         (400, "InvalidRequest", Fatal),
         (400, "KeyTooLongError", Fatal),
         (405, "MethodNotAllowed", Fatal),
