@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workers.errors import StrongroomError
 from workers.settings import BadSettings, Settings
 from workers.settings_checks import variable
 
@@ -33,17 +34,19 @@ async def open_surroundings(settings: Settings, retry: "Retry") -> AsyncIterator
         buckets = [needed(settings, name) for name in ("s3_bucket", "ledger_bucket", "keystore_bucket")]
         if settings.keystore_bucket_2 is not None:
             buckets.append(settings.keystore_bucket_2)
-        stores = {
-            bucket: await opened.enter_async_context(_open_bucket(settings, bucket))
-            for bucket in dict.fromkeys(buckets)
-        }
+        stores: dict[str, Store | StrongroomError] = {}
+        for bucket in dict.fromkeys(buckets):
+            try:
+                stores[bucket] = await opened.enter_async_context(_open_bucket(settings, bucket))
+            except StrongroomError as error:  # said by the bucket's own check, among the others
+                stores[bucket] = error
         yield Surroundings(
             connection=connection,
             log=log,
             topics=topic_specs(settings),
-            stores=tuple(stores.values()),
-            data=stores[needed(settings, "s3_bucket")],
-            ledger=stores[needed(settings, "ledger_bucket")],
+            stores=stores,
+            data_bucket=buckets[0],
+            ledger_bucket=buckets[1],
             root_key=lambda: load_root(settings).fingerprint,
             group=settings.group,
             retry=retry,

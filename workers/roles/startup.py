@@ -3,12 +3,13 @@
 Each check names the thing and the remedy in the error that it raises.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from topics.registry import TopicSpec
-from workers.errors import Fatal
+from workers.errors import Fatal, StrongroomError
 from workers.ledger import fleet
 from workers.ledger.fleet import Fleet
 from workers.store.port import Denied, Store
@@ -34,9 +35,9 @@ class Surroundings:
     connection: KafkaConnection
     log: Log
     topics: Sequence[TopicSpec]
-    stores: Sequence[Store]  # each bucket once
-    data: Store
-    ledger: Store
+    stores: Mapping[str, Store | StrongroomError]  # bucket → it, or why it can't be opened
+    data_bucket: str
+    ledger_bucket: str
     root_key: Callable[[], str]  # loads it, returns its fingerprint
     group: str
     retry: Retry
@@ -46,7 +47,7 @@ class Surroundings:
         return [
             Check("kafka", self._kafka),
             Check("topics", self._topics),
-            *(Check(store.name, lambda store=store: self._store(store)) for store in self.stores),  # type: ignore[misc] # bound early
+            *(Check(f"s3://{bucket}", partial(self._bucket, bucket)) for bucket in self.stores),
             Check("root key", self._root_key),
             Check("fleet", self._enroll if enroll else self._compare),
         ]
@@ -64,7 +65,24 @@ class Surroundings:
             )
         return f"{len(self.topics)} as declared"
 
-    async def _store(self, store: Store) -> str:
+    @property
+    def data(self) -> Store:
+        """The bucket of the sealed objects. Raises why it can't be opened."""
+        return self._opened(self.data_bucket)
+
+    @property
+    def ledger(self) -> Store:
+        """The bucket of the ledger. Raises why it can't be opened."""
+        return self._opened(self.ledger_bucket)
+
+    def _opened(self, bucket: str) -> Store:
+        store = self.stores[bucket]
+        if isinstance(store, StrongroomError):
+            raise store
+        return store
+
+    async def _bucket(self, bucket: str) -> str:
+        store = self._opened(bucket)
         await prove(store)
         await check_lifecycle(store)
         return "honours If-None-Match and If-Match"

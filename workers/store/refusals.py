@@ -14,8 +14,8 @@ import aiohttp
 from workers.errors import Fatal, StrongroomError
 from workers.store.port import Conflict, Denied, NotFound, PreconditionFailed, Unavailable
 
-CHECK_CREDENTIALS = "Check the credentials and the bucket's policy; the writer waits and tries again"
-TRY_AGAIN = "It passes, or the storage service is down: the writer waits and tries again"
+CHECK_CREDENTIALS = "Check the credentials and the bucket's policy"
+TRY_AGAIN = "It passes, or the storage service is down: check its address, and try again"
 
 
 class Beyond(StrongroomError):
