@@ -133,3 +133,10 @@ def test_a_setting_that_makes_no_sense_stops_the_start(fleet: Fleet) -> None:
     assert b"STRONGROOM_FLUSH_BYTES" in done.stderr
     assert b"STRONGROOM_FLUSH_BITES" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+def test_without_credentials_everything_else_is_examined_all_the_same(fleet: Fleet) -> None:
+    rows = examined(fleet, 3, AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert rows["kafka"]["state"] == rows["topics"]["state"] == rows["root key"]["state"] == "ok"
+    assert f"s3://{fleet.bucket}" in failed(rows)
+    assert "credentials" in rows[f"s3://{fleet.bucket}"]["detail"]
