@@ -3,6 +3,7 @@
 # ruff: noqa: PLC0415  # each command imports only what it opens, so that the others start fast
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,34 +24,27 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_surroundings(settings: Settings, retry: "Retry") -> AsyncIterator["Surroundings"]:
-    """What a worker stands on, for its start and for the doctor. Nothing is asked of any of it yet."""
-    from workers.roles.startup import Surroundings
-    from workers.stream.log import Log
+    """What a worker stands on, for its start and for the doctor. Nothing is opened or asked of it yet."""
+    from workers.roles.startup import Bucket, Surroundings
 
-    connection = kafka(settings)
-    async with AsyncExitStack() as opened:
-        log = Log(connection)
-        opened.push_async_callback(log.close)
-        buckets = [needed(settings, name) for name in ("s3_bucket", "ledger_bucket", "keystore_bucket")]
-        if settings.keystore_bucket_2 is not None:
-            buckets.append(settings.keystore_bucket_2)
-        stores: dict[str, Store | StrongroomError] = {}
-        for bucket in dict.fromkeys(buckets):
-            try:
-                stores[bucket] = await opened.enter_async_context(_open_bucket(settings, bucket))
-            except StrongroomError as error:  # said by the bucket's own check, among the others
-                stores[bucket] = error
-        yield Surroundings(
-            connection=connection,
-            log=log,
-            topics=topic_specs(settings),
-            stores=stores,
-            data_bucket=buckets[0],
-            ledger_bucket=buckets[1],
-            root_key=lambda: load_root(settings).fingerprint,
-            group=settings.group,
-            retry=retry,
-        )
+    names = [needed(settings, name) for name in ("s3_bucket", "ledger_bucket", "keystore_bucket")]
+    if settings.keystore_bucket_2 is not None:
+        names.append(settings.keystore_bucket_2)
+    buckets = {name: Bucket(f"s3://{name}", partial(_bucket, settings, name)) for name in names}
+    surroundings = Surroundings(
+        connect=partial(kafka, settings),
+        topics=topic_specs(settings),
+        buckets=tuple(buckets.values()),
+        data_bucket=buckets[needed(settings, "s3_bucket")],
+        ledger_bucket=buckets[needed(settings, "ledger_bucket")],
+        root_key=lambda: load_root(settings).fingerprint,
+        group=settings.group,
+        retry=retry,
+    )
+    try:
+        yield surroundings
+    finally:
+        await surroundings.close()
 
 
 @asynccontextmanager
@@ -151,15 +145,19 @@ def needed(settings: Settings, name: str) -> Any:  # Any: the setting's own type
 
 @asynccontextmanager
 async def _open_bucket(settings: Settings, bucket: str) -> AsyncIterator["Store"]:
+    store = await _bucket(settings, bucket)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def _bucket(settings: Settings, bucket: str) -> "Store":
     from workers.store.s3 import open_s3
 
-    store = await open_s3(
+    return await open_s3(
         bucket,
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         allow_http=settings.allow_clear_text,
     )
-    try:
-        yield store
-    finally:
-        await store.close()

@@ -28,19 +28,65 @@ class Check(NamedTuple):
     run: Callable[[], Awaitable[str]]  # says what was found; raises StrongroomError
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a worker of this fleet stands on."""
+class Bucket:
+    """Opened when it is first asked for, so that one that can't be opened fails its own checks alone."""
 
-    connection: KafkaConnection
-    log: Log
+    def __init__(self, name: str, opening: Callable[[], Awaitable[Store]]) -> None:
+        self.name = name
+        self._opening = opening
+        self._store: Store | None = None
+
+    async def open(self) -> Store:
+        if self._store is None:
+            self._store = await self._opening()
+        return self._store
+
+    @property
+    def store(self) -> Store:
+        """Once it is open."""
+        assert self._store is not None, f"{self.name} was not opened"  # noqa: S101  # a fault of ours
+        return self._store
+
+    async def close(self) -> None:
+        if self._store is not None:
+            await self._store.close()
+
+
+@dataclass
+class Surroundings:
+    """What a worker of this fleet stands on. Nothing of it is touched before its check."""
+
+    connect: Callable[[], KafkaConnection]  # reads certificates
     topics: Sequence[TopicSpec]
-    stores: Mapping[str, Store | StrongroomError]  # bucket → it, or why it can't be opened
-    data_bucket: str
-    ledger_bucket: str
+    buckets: Sequence[Bucket]  # each once
+    data_bucket: Bucket
+    ledger_bucket: Bucket
     root_key: Callable[[], str]  # loads it, returns its fingerprint
     group: str
     retry: Retry
+
+    @cached_property
+    def connection(self) -> KafkaConnection:
+        return self.connect()
+
+    @cached_property
+    def log(self) -> Log:
+        return Log(self.connection)
+
+    @property
+    def data(self) -> Store:
+        """Once the checks are passed, as the next."""
+        return self.data_bucket.store
+
+    @property
+    def ledger(self) -> Store:
+        return self.ledger_bucket.store
+
+    async def close(self) -> None:
+        if "log" in vars(self):  # as cached_property keeps it
+            await self.log.close()
+        for bucket in self.buckets:
+            await bucket.close()
 
     def checks(self, *, enroll: bool) -> list[Check]:
         """In the order in which they can succeed. With `enroll` the first worker writes fleet.json."""
@@ -94,14 +140,15 @@ class Surroundings:
         return Fleet(self.root_key(), await self.log.cluster_id(), self.group)
 
     async def _enroll(self) -> str:
-        await fleet.enroll(self.ledger, await self._fleet(), self.retry)
+        await fleet.enroll(await self.ledger_bucket.open(), await self._fleet(), self.retry)
         return "this worker belongs to it"
 
     async def _compare(self) -> str:
-        stored = await fleet.stored_fleet(self.ledger, self.retry)
+        ledger = await self.ledger_bucket.open()
+        stored = await fleet.stored_fleet(ledger, self.retry)
         if stored is None:
             return "no worker has started yet: the first one fixes root key, cluster and group"
-        fleet.check(stored, await self._fleet(), f"{self.ledger.name}/fleet.json")
+        fleet.check(stored, await self._fleet(), f"{ledger.name}/fleet.json")
         return "root key, cluster and group are the fleet's"
 
 
