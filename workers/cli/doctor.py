@@ -9,6 +9,8 @@ from workers.cli import output, running
 from workers.errors import StrongroomError
 from workers.settings import Settings
 
+PATIENCE = 5.0  # seconds that the ledger may take to answer
+
 
 class Outcome(NamedTuple):
     check: str
@@ -38,7 +40,7 @@ def doctor(as_json: bool) -> int:
 async def _examine(settings: Settings) -> list[Outcome]:
     """Every check is tried, whatever became of those before it."""
     outcomes = []
-    async with opening.open_surroundings(settings, running.patient(5.0)) as surroundings:
+    async with opening.open_surroundings(settings, running.patient(PATIENCE)) as surroundings:
         for check in surroundings.checks(enroll=False):
             try:
                 outcomes.append(Outcome(check.name, "ok", await check.run(), "", 0))

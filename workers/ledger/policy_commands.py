@@ -24,7 +24,6 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 KEY_LENGTH = 32  # as Segment's
-OVERLAP_MS = 7 * 86_400_000  # docs/policy.md, States
 
 
 KeyEdit = Callable[[WriteKey | None], WriteKey | None]

@@ -23,7 +23,6 @@ from workers.sealing.refusals import ForeignKey, MalformedContext, MalformedKey,
 KEY_BYTES = 32
 IV_BYTES = 12
 TAG_BYTES = 16
-GENERATION_MAX = 0xFFFF
 BLOB_VERSION = 1
 # magic 4 ‖ version 1 ‖ workspace 16 ‖ day 4 ‖ generation 2, then iv 12 ‖ ciphertext 32 ‖ tag 16
 HEADER = struct.Struct(">4sB16sIH")
