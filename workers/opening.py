@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workers.errors import StrongroomError
 from workers.settings import BadSettings, Settings
 from workers.settings_checks import variable
 

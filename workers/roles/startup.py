@@ -3,13 +3,13 @@
 Each check names the thing and the remedy in the error that it raises.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from topics.registry import TopicSpec
-from workers.errors import Fatal, StrongroomError
+from workers.errors import Fatal
 from workers.ledger import fleet
 from workers.ledger.fleet import Fleet
 from workers.store.port import Denied, Store
@@ -93,7 +93,7 @@ class Surroundings:
         return [
             Check("kafka", self._kafka),
             Check("topics", self._topics),
-            *(Check(f"s3://{bucket}", partial(self._bucket, bucket)) for bucket in self.stores),
+            *(Check(bucket.name, partial(self._bucket, bucket)) for bucket in self.buckets),
             Check("root key", self._root_key),
             Check("fleet", self._enroll if enroll else self._compare),
         ]
@@ -111,24 +111,8 @@ class Surroundings:
             )
         return f"{len(self.topics)} as declared"
 
-    @property
-    def data(self) -> Store:
-        """The bucket of the sealed objects. Raises why it can't be opened."""
-        return self._opened(self.data_bucket)
-
-    @property
-    def ledger(self) -> Store:
-        """The bucket of the ledger. Raises why it can't be opened."""
-        return self._opened(self.ledger_bucket)
-
-    def _opened(self, bucket: str) -> Store:
-        store = self.stores[bucket]
-        if isinstance(store, StrongroomError):
-            raise store
-        return store
-
-    async def _bucket(self, bucket: str) -> str:
-        store = self._opened(bucket)
+    async def _bucket(self, bucket: Bucket) -> str:
+        store = await bucket.open()
         await prove(store)
         await check_lifecycle(store)
         return "honours If-None-Match and If-Match"
