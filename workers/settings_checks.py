@@ -3,12 +3,13 @@
 import difflib
 import re
 from collections.abc import Iterator, Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
+
+from workers.tls import is_here
 
 if TYPE_CHECKING:
     from workers.settings import Settings
@@ -115,13 +116,13 @@ def _clear_text(s: "Settings") -> Iterator[str]:
     if s.allow_clear_text:
         return
     servers = [part.strip() for part in s.kafka_bootstrap.split(",") if part.strip()]
-    if not s.kafka_tls and (far := [server for server in servers if not _is_here(_host(server))]):
+    if not s.kafka_tls and (far := [server for server in servers if not is_here(_host(server))]):
         yield (
             f"{variable('kafka_bootstrap')} names {far[0]}, which would be spoken to in clear text: "
             f"set {variable('kafka_tls')}=true, or {variable('allow_clear_text')}=true on a trusted network"
         )
     endpoint = urlsplit(s.s3_endpoint or "")
-    if endpoint.scheme == "http" and not _is_here(endpoint.hostname or ""):
+    if endpoint.scheme == "http" and not is_here(endpoint.hostname or ""):
         yield (
             f"{variable('s3_endpoint')} is {s.s3_endpoint}, which would be spoken to in clear text: "
             f"use https://, or {variable('allow_clear_text')}=true on a trusted network"
@@ -140,12 +141,3 @@ def _addresses(s: "Settings") -> Iterator[str]:
 def _host(server: str) -> str:
     """Of `host:port` or `[::1]:port`."""
     return server.rpartition(":")[0].removeprefix("[").removesuffix("]")
-
-
-def _is_here(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

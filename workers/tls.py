@@ -1,11 +1,23 @@
-"""TLS of every connection (docs/architecture.md, In transit): 1.2+, ECDHE with AES-GCM, names verified."""
+"""TLS of every connection (docs/architecture.md, In transit): 1.2+, ECDHE with AES-GCM, names verified.
+
+Clear text stays on this machine, unless a person allows more.
+"""
 
 import ssl
+from ipaddress import ip_address
 from pathlib import Path
 
 from workers.errors import Fatal
 
 CIPHERS = "ECDHE+AESGCM"  # what is left for TLS 1.2; 1.3 has none but good ones
+
+
+def is_here(host: str) -> bool:
+    """Whether a host, by name or address, is this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def client_context(

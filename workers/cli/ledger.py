@@ -1,10 +1,9 @@
 """`strongroom ledger`: what the ledger says, entry by entry or at its heads."""
 
-from datetime import UTC, datetime
-
 import click
 import msgspec
 
+from topics.times import iso_ms
 from workers import opening
 from workers.cli import output, running
 from workers.ledger.entries import Entry, broken
@@ -40,7 +39,7 @@ def show(partition: int | None, as_json: bool) -> None:
                 ),
                 entry.gaps,
                 len(entry.objects),
-                _time(entry.committed_at),
+                iso_ms(entry.committed_at),
             )
             for entry in entries
         ],
@@ -82,7 +81,3 @@ async def _heads(settings: Settings) -> list[Head]:
                 raise broken(chain.genesis, "there are entries, but no genesis")
             heads.append(found)
     return heads
-
-
-def _time(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="seconds")

@@ -63,7 +63,6 @@ class Sorting:
         "last",
         "lines",
         "plain_bytes",
-        "rejected",
         "unknown_bytes",
         "unknown_key_bytes",
         "value_bytes",
@@ -72,7 +71,6 @@ class Sorting:
     def __init__(self) -> None:
         self.lines: dict[Group, list[bytes]] = {}  # one JSON text each, without a line break
         self.counts: dict[Disposition, dict[str, int]] = {}  # disposition → reason → records
-        self.rejected: dict[tuple[str, str], int] = {}  # (workspace, reason) → records
         self.value_bytes = 0  # of the records as they came
         self.plain_bytes = 0  # of `lines` as join_lines joins them
         self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
@@ -87,9 +85,6 @@ class Sorting:
         if decision.disposition in STORED:
             self.lines.setdefault(outcome.group(day), []).extend(lines)
             self.plain_bytes += sum(map(len, lines)) + len(lines)
-        else:
-            who = (decision.workspace, decision.reason)
-            self.rejected[who] = self.rejected.get(who, 0) + len(lines)
 
 
 def join_lines(lines: Sequence[bytes]) -> bytes:

@@ -4,7 +4,6 @@ aiobotocore's own context does not check host names, its proxies check no certif
 default configuration loses the class that would mend it (docs/s3.md, TLS). All three are mended here.
 """
 
-import ipaddress
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,24 +13,17 @@ from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ship
 from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
+from workers.tls import is_here
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
 CONNECTIONS = 128  # callers bound how many they use
 
 
-def is_here(url: str) -> bool:
-    """Whether the URL's host is this machine."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def refuse_clear_text(url: str, *, allow_http: bool) -> None:
     """Raises Fatal for an `http://` URL of another machine."""
-    if not allow_http and urlsplit(url).scheme != "https" and not is_here(url):
+    address = urlsplit(url)
+    if not allow_http and address.scheme != "https" and not is_here(address.hostname or ""):
         raise Fatal(
             f"{url} would send everything unencrypted",
             remedy="Use https://, or allow clear text where the network itself is trusted",

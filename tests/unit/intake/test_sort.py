@@ -157,7 +157,6 @@ def test_a_flood_of_invented_keys_is_bounded_by_the_batch() -> None:
     assert flat(sorting.counts) == {"unknown_key": 100, "unknown_key_budget": 900}
     assert sorting.plain_bytes <= limits.unknown_key_bytes
     assert len(sorting.unknown_key_bytes) == 100  # what is refused leaves no trace in memory
-    assert sorting.rejected == {(PLATFORM, "unknown_key_budget"): 900}
     after = Sorting()
     sorter.sort([Record(envelope("invented-9999"))], now=NOW, into=after)
     assert flat(after.counts) == {"unknown_key": 1}  # the next batch has its own budget
@@ -257,7 +256,6 @@ def test_every_record_has_exactly_one_disposition(chunks: list[list[Record]], ca
     for group, lines in sorting.lines.items():
         stored[group.disposition] += len(lines)
     assert stored == {kind: number for kind, number in totals.items() if kind in STORED}
-    assert sum(sorting.rejected.values()) == totals.get(Disposition.REJECTED, 0)
     assert sorting.plain_bytes == sum(len(join_lines(lines)) for lines in sorting.lines.values())
     assert sorting.last == ((everything[-1].offset, everything[-1].value or b"") if everything else None)
     for reason in flat(sorting.counts):

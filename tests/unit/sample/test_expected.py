@@ -73,16 +73,12 @@ def test_the_rules_decide_as_planted() -> None:
     sorter.sort(records[cut:], now=NOW, into=sorting)
 
     expected: dict[tuple[str, str], int] = {}
-    rejected: dict[tuple[str, str], int] = {}
-    for workspace, dispositions in data["expected"].items():
+    for dispositions in data["expected"].values():
         for disposition, reasons in dispositions.items():
             for reason, count in reasons.items():
                 expected[disposition, reason] = expected.get((disposition, reason), 0) + count
-                if disposition == "rejected":
-                    rejected[workspace, reason] = count
     got = {(d.value, reason): n for d, reasons in sorting.counts.items() for reason, n in reasons.items()}
     assert got == expected
-    assert sorting.rejected == rejected
     stored: dict[tuple[str, str], int] = {}
     for group, lines in sorting.lines.items():
         key_ = (group.workspace, group.disposition.value)
