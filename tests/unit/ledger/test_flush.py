@@ -23,6 +23,7 @@ from workers.ledger.flush import Fenced
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
 from workers.ledger.verify import Verifier
+from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
 
 
@@ -98,6 +99,23 @@ async def test_batches_prepared_side_by_side_are_committed_in_order() -> None:
     await partition.settle()
     assert partition.head.next == 30
     assert (await Verifier(store, store, retry()).run()).clean
+
+
+async def test_a_batch_that_is_ready_first_waits_for_the_one_before_it() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    partition = Partition(await begin(store, log), flusher(store))
+    log.produce([b'{"n":%d}' % offset for offset in range(20)])
+    store.faults.add(Fault.HELD, operation="put", key=partition.head.chain.entry(0))
+    for first in (0, 10):
+        partition.batch = batch_of(log, first, first + 10)
+        partition.flush()
+    await asyncio.sleep(0.05)
+    assert store.faults.injected
+    assert not [stat async for stat in store.list(partition.head.chain.entry(10))], "committed ahead"
+    assert partition.flushes == 2
+    store.faults.release()
+    await partition.settle()
+    assert partition.head.next == 20
 
 
 async def test_a_dropped_partition_commits_nothing_more_and_holds_nothing() -> None:

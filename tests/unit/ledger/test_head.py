@@ -41,7 +41,9 @@ async def test_a_hint_is_followed_to_the_head() -> None:
 async def test_a_hint_that_names_no_such_entry_is_not_believed(hint: Hint) -> None:
     store, log = MemoryStore(), MemoryLog()
     heads = await committed(store, log, [1, 2, 3])
+    before = store.requests["list"]
     assert await read_head(store, heads[0].chain, hint, retry()) == heads[-1]
+    assert store.requests["list"] > before, "the chain was not searched"
 
 
 def test_hints_survive_their_text() -> None:
