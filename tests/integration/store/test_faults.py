@@ -21,6 +21,7 @@ from workers.store.port import (
     Unavailable,
 )
 from workers.store.proof import prove
+from workers.store.refusals import NotImplementedByServer
 from workers.store.s3 import open_s3
 
 BODY = b"sealed bytes" * 2000
@@ -63,7 +64,7 @@ async def is_stored(store: Store) -> bool:
         ("401 Unauthorized", Denied, False),
         ("400 ExpiredToken", Denied, False),
         ("412 PreconditionFailed", PreconditionFailed, False),
-        ("501 NotImplemented", Fatal, False),
+        ("501 NotImplemented", NotImplementedByServer, False),
         ("307 TemporaryRedirect", Unavailable, False),
         ("reset", Unavailable, False),
         ("lost_response", Unavailable, True),
