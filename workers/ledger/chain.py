@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from workers.errors import Fatal
-from workers.store.port import IF_ABSENT, NotFound, PreconditionFailed, Store, Unavailable
+from workers.store.port import IF_ABSENT, Got, NotFound, PreconditionFailed, Store, Unavailable
 from workers.store.retry import Retry
 
 READS_BEFORE_HALT = 5
@@ -55,13 +55,19 @@ async def append(
     return await retry.call(attempt)
 
 
-async def read(store: Store, key: str, retry: Retry) -> bytes | None:
-    """The object's bytes, None where there is none."""
+async def find(store: Store, key: str, retry: Retry) -> Got | None:
+    """The object, None where there is none."""
 
-    async def attempt() -> bytes | None:
+    async def attempt() -> Got | None:
         try:
-            return (await store.get(key)).body
+            return await store.get(key)
         except NotFound:
             return None
 
     return await retry.call(attempt)
+
+
+async def read(store: Store, key: str, retry: Retry) -> bytes | None:
+    """The object's bytes, None where there is none."""
+    got = await find(store, key, retry)
+    return None if got is None else got.body

@@ -11,14 +11,14 @@ from hashlib import sha256
 
 from workers.errors import Fatal, Poison
 from workers.intake.dispositions import STORED, Clock, Disposition
-from workers.ledger.chain import read
+from workers.ledger.chain import find, read
 from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.head import Head, after_entry, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.walk import ROOT, listed, place
 from workers.sealing.format import parse_header
 from workers.sealing.keys import Unit, context_of
-from workers.store.port import Got, NotFound, Store
+from workers.store.port import Store
 from workers.store.retry import Retry
 
 DATA = "data/"
@@ -176,7 +176,7 @@ class Verifier:
         if not stored.key.startswith(unit):
             self.report.found("misplaced_object", stored.key, f"its entry says it belongs under {unit}")
         async with self._readers:
-            got = await self._get(stored.key)
+            got = await find(self._data, stored.key, self._retry)
         if got is None:
             self.report.found("missing_object", stored.key, f"listed by {entry_key}")
             return
@@ -198,15 +198,6 @@ class Verifier:
             parse_header(metadata).require(context_of(unit, stored.key))
         except (Poison, ValueError) as error:
             self.report.found("foreign_seal", stored.key, str(error))
-
-    async def _get(self, key: str) -> Got | None:
-        async def attempt() -> Got | None:
-            try:
-                return await self._data.get(key)
-            except NotFound:
-                return None
-
-        return await self._retry.call(attempt)
 
     async def _check_versions(self) -> None:
         """Nothing under ledger/ is written twice or deleted: a second version means that somebody did."""
