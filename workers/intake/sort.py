@@ -6,7 +6,7 @@ faster over many records than Python over one are made once a chunk.
 
 from base64 import b64encode
 from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -77,14 +77,14 @@ class Sorting:
         self.unknown_bytes = 0  # kept of keys that nobody knows,
         self.unknown_key_bytes: dict[str, int] = {}  # and of each such key: bounded by the budget itself
 
-    def add(self, outcome: Outcome, day: str, lines: list[bytes]) -> None:
-        """Counts `lines`, one a record, and keeps them if their disposition is one that is stored."""
-        decision = outcome.decision
+    def count(self, decision: Decision, records: int) -> None:
         reasons = self.counts.setdefault(decision.disposition, {})
-        reasons[decision.reason] = reasons.get(decision.reason, 0) + len(lines)
-        if decision.disposition in STORED:
-            self.lines.setdefault(outcome.group(day), []).extend(lines)
-            self.plain_bytes += sum(map(len, lines)) + len(lines)
+        reasons[decision.reason] = reasons.get(decision.reason, 0) + records
+
+    def keep(self, group: Group, lines: list[bytes]) -> None:
+        """The next lines of the group, in the order of their records' offsets."""
+        self.lines.setdefault(group, []).extend(lines)
+        self.plain_bytes += sum(map(len, lines)) + len(lines)
 
 
 def join_lines(lines: Sequence[bytes]) -> bytes:
@@ -117,6 +117,7 @@ class Sorter:
         values, breaks = self._check(records, into)
         days: dict[int, Pending] = {}
         pending: Pending = defaultdict(list)
+        dead: dict[int, bytes] = {}  # id of a record → its dead letter
         day_starts = day_ends = 0  # ms: the day that `pending` is for
         decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
         for record, value in zip(records, values, strict=True):
@@ -142,16 +143,20 @@ class Sorter:
                         or self._decide(envelope, appended, now, len(value), into)
                     )
                 pending[outcome].append(value)
-            except Unreadable as refusal:
-                pending[self._dead[refusal.reason]].append(dead_letter(record, refusal.reason))
             except MemoryError:
                 raise  # no fault of the record's
-            except Exception:
-                pending[self._dead[INTAKE_ERROR]].append(dead_letter(record, INTAKE_ERROR))
+            except Exception as error:
+                reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
+                letter = dead[id(record)] = dead_letter(record, reason)
+                pending[self._dead[reason]].append(letter)
         for number, outcomes in days.items():
             day = date.fromordinal(EPOCH + number).isoformat()
-            for outcome, lines in outcomes.items():
-                into.add(outcome, day, [one_line(line) for line in lines] if breaks else lines)
+            for group, parts in _counted(outcomes, day, into).items():
+                lines = parts[0]
+                if len(parts) > 1:
+                    every = zip(records, values, strict=True)
+                    lines = _merged(parts, (dead.get(id(record), value) for record, value in every))
+                into.keep(group, [one_line(line) for line in lines] if breaks else lines)
         newest = records[-1]
         into.last = (newest.offset, newest.value or b"")
 
@@ -208,6 +213,28 @@ class Sorter:
             into.unknown_bytes += size
             into.unknown_key_bytes[write_key] = of_key + size
         return self._decided.outcome(decision)
+
+
+def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[list[bytes]]]:
+    """Counts all; the lines of each group that is stored, a list for each of its reasons."""
+    kept: dict[Group, list[list[bytes]]] = {}
+    for outcome, lines in outcomes.items():
+        into.count(outcome.decision, len(lines))
+        if outcome.decision.disposition in STORED:
+            kept.setdefault(outcome.group(day), []).append(lines)
+    return kept
+
+
+def _merged(parts: list[list[bytes]], order: Iterable[bytes]) -> list[bytes]:
+    """The lines of all parts in the order in which they stand in `order`; within a part they do already."""
+    left = [deque(part) for part in parts]
+    merged = []
+    for line in order:
+        for part in left:
+            if part and part[0] is line:
+                merged.append(part.popleft())
+                break
+    return merged
 
 
 def are_utf8(values: Sequence[bytes]) -> bool:

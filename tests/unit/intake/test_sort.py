@@ -53,6 +53,21 @@ def test_a_line_is_the_envelope_as_it_came() -> None:
     assert sorting.plain_bytes == len(join_lines(sorting.lines[ACCEPTED]))
 
 
+def test_records_of_a_group_stay_in_order_whatever_their_reasons() -> None:
+    policy = policy_of([key_record()], [workspace_record(allowed=["shop.example"])])
+    kinds = (
+        lambda number: envelope(origin="https://thief.example", n=number),
+        lambda number: envelope(page={"url": f"https://thief.example/{number}"}),
+        lambda number: b"{%d" % number,
+        lambda number: b'{"n":%d}\n' % number,
+    )
+    values = [kinds[number % 4](number) for number in range(40)]
+    sorting = sort_all(policy, [Record(value, offset) for offset, value in enumerate(values)])
+    flagged = ACCEPTED._replace(disposition=Disposition.FLAGGED)
+    assert sorting.lines[flagged] == [value for number, value in enumerate(values) if number % 4 < 2]
+    assert [json.loads(line)["offset"] for line in sorting.lines[DEAD]] == [n for n in range(40) if n % 4 > 1]
+
+
 def test_breaks_between_tokens_become_spaces() -> None:
     value = b"\r\n" + json.dumps(json.loads(envelope(event={"x": "a\nb"})), indent=1).encode() + b"\n"
     plain = envelope()
