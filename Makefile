@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format bench stack stack-down clean
+.PHONY: help run test lint format simulate bench soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -27,10 +27,16 @@ format: $(VENV)/dev.stamp  ## mend what ruff can mend
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
+simulate: $(VENV)/dev.stamp  ## break the archive in simulated schedules (SEEDS=n, SEED=n for one again, PLAN=file)
+	@$(BIN)/python -m tests.simulation.run $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLAN),--plan $(PLAN))
+
 bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after the other
 	@set -e; for file in tests/benchmarks/bench_*.py; do \
 	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" $(ARGS); \
 	done
+
+soak: $(VENV)/dev.stamp stack  ## the worker for MINUTES at half of its peak (or RATE records/s): does anything of it grow?
+	@$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),45) $(if $(RATE),--rate $(RATE)) $(ARGS)
 
 stack:  ## a real Kafka and S3 for the tests: in Docker if an engine answers, else with Java and Maven
 	@[ -n "$$TEST_KAFKA_BOOTSTRAP" ] || tests/stack/up.sh --no-install
