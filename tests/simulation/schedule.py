@@ -82,8 +82,8 @@ def undisturbed() -> Iterator[None]:
     gc.set_threshold(100_000, 10, 10)
     try:
         yield
-        gc.collect()
     finally:
+        gc.collect()
         gc.set_threshold(*thresholds)
         gc.unfreeze()
         structlog.configure(**before)

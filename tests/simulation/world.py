@@ -27,11 +27,10 @@ class World:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         rng = random.Random(f"schedule/{plan.seed}")
-        end = max(
-            CHAOS,
-            *(strike.at + strike.lasts for strike in plan.faults),
-            *(what.at + what.lasts for what in plan.produced),
-        )
+        ends = [each.at + each.lasts for each in plan.faults] + [
+            each.at + each.lasts for each in plan.produced
+        ]
+        end = max([CHAOS, *ends])
         self.quiet_at = end
         self.loop = Loop(random.Random(rng.random()), until=end + CALM, max_steps=MAX_STEPS)
         self.s3, self.kafka, self.keystore = (self.loop.process(name) for name in ("s3", "kafka", "keystore"))
