@@ -21,8 +21,9 @@ STEPS = (
     "put entry landed",
     "put genesis sent",
     "put genesis landed",
-    "get entry sent",
-    "get genesis landed",
+    "get genesis sent",
+    "get entry landed",
+    "list landed",
 )
 
 
@@ -39,12 +40,17 @@ def _kill(world: "World", strike: "Strike") -> None:
     world.counts["kill"] += world.worker(strike).kill()
 
 
-def _kill_at_step(world: "World", strike: "Strike") -> None:
-    world.worker(strike).dies_at = (STEPS[strike.amount % len(STEPS)], 1 + strike.amount // len(STEPS) % 3)
+def _kill_at(step: str) -> Callable[["World", "Strike"], None]:
+    """When the writer next comes to this step, or one of the times after."""
+
+    def inject(world: "World", strike: "Strike") -> None:
+        world.worker(strike).dies_at = (strike.fault, step, 1 + strike.amount % 2)
+
+    return inject
 
 
 def _partial_puts(world: "World", strike: "Strike") -> None:
-    world.worker(strike).dies_at = ("put data landed", 1 + strike.amount % 2)
+    world.worker(strike).dies_at = (strike.fault, "put data landed", 1 + strike.amount % 2)
 
 
 def _stop(world: "World", strike: "Strike") -> None:
@@ -147,9 +153,24 @@ def _retention_at_opening(world: "World", strike: "Strike") -> None:
     world.expires_at_opening[strike.who % len(world.topic.logs)] = 1 + strike.amount % 3
 
 
+def _retention(world: "World", strike: "Strike") -> None:
+    """As it should: what is archived expires, and the anchor's record with it.
+
+    Not where the log was just cut: with the anchor's record goes the last trace of that, and no ledger could
+    tell. Retention takes days, in which the partition is claimed many times.
+    """
+    partition = strike.who % len(world.topic.logs)
+    log, head = world.topic.logs[partition], world.head(partition)
+    if head is not None and head > log.start and not log.epoch:
+        log.expire(head - (strike.amount % 3 if strike.amount % 2 else 0))
+        world.counts["retention"] += 1
+
+
 def _retention_overtakes(world: "World", strike: "Strike") -> None:
     partition = strike.who % len(world.topic.logs)
     log, head = world.topic.logs[partition], world.head(partition)
+    if log.epoch:
+        return  # see _retention
     log.expire(log.start + 1 + strike.amount % 20)
     if head is not None and head < log.start:
         world.lost_under[world.log_name(partition)].add("log_start_above_head")
@@ -212,7 +233,12 @@ def _keystore_down(world: "World", strike: "Strike") -> None:
 
 FAULTS = {
     "kill": Fault("kill -9 at each step", _kill, 2.0, strikes_writer=True),
-    "kill_at_step": Fault("kill -9 at each step", _kill_at_step, 3.0, strikes_writer=True),
+    **{
+        f"kill_at_{step.replace(' ', '_')}": Fault(
+            "kill -9 at each step", _kill_at(step), 0.4, strikes_writer=True, early="genesis" in step
+        )
+        for step in STEPS
+    },
     "stop": Fault("a rolling restart", _stop, 1.0, strikes_writer=True),
     "pause": Fault("a pause within the session", _pause, 1.0, (0.2, 8.0), strikes_writer=True),
     "pause_past_session": Fault("pause and resume", _pause, 3.0, (11.0, 30.0), strikes_writer=True),
@@ -242,6 +268,7 @@ FAULTS = {
         0.5,
         early=True,
     ),
+    "retention": Fault("retention", _retention, 0.7),
     "retention_overtakes": Fault("retention overtaking the head", _retention_overtakes, 0.4),
     "offsets_forward": Fault("Kafka's group offset reset forward", _offsets_forward, 1.5),
     "offsets_lost": Fault("Kafka's group offset lost", _offsets_lost, 0.5),

@@ -38,7 +38,6 @@ class OutOfRange(Exception):
 
 
 class Fetched(NamedTuple):
-    topic_id: str
     epoch: int  # the leader's
     end: int  # the position after the records
     records: Sequence[Slot]
@@ -148,5 +147,5 @@ class Topic:
             except OutOfRange as error:
                 found[partition] = error
                 continue
-            found[partition] = Fetched(self.topic_id, log.epoch, end, records)
+            found[partition] = Fetched(log.epoch, end, records)
         return found

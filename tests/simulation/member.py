@@ -193,9 +193,8 @@ class Member:
     async def _fetch(self) -> None:
         while True:
             asked, claims = dict(self._at), dict(self._claims)
-            got = asked and await self._got(asked)
             brought = False
-            for partition, found in got.items() if got else ():
+            for partition, found in (await self._got(asked)).items():
                 if self._at.get(partition) != asked[partition]:
                     continue  # claimed anew, or gone
                 if self._claims.get(partition) == claims[partition] and await self._deliver(partition, found):
@@ -204,14 +203,16 @@ class Member:
                 await asyncio.sleep(IDLE * (0.5 + self._rng.random()))
 
     async def _got(self, asked: dict[int, int]) -> dict[int, Fetched | OutOfRange]:
+        topic = self._kafka.topic
         try:
-            return await self._kafka.ask(lambda: self._kafka.topic.fetch(asked, self._rng))
+            topic_id, found = await self._kafka.ask(lambda: (topic.topic_id, topic.fetch(asked, self._rng)))
         except Lost:
             return {}
+        if topic_id != self._topic_id:
+            raise Fatal("the topic was deleted and made anew")
+        return found
 
     async def _deliver(self, partition: int, found: Fetched | OutOfRange) -> bool:
-        if isinstance(found, Fetched) and found.topic_id != self._topic_id:
-            raise Fatal("the topic was deleted and made anew")
         if isinstance(found, Fetched) and found.epoch != self._kafka.epochs.get(partition):
             await self.tenancy.reclaim(frozenset({partition}))
             return False

@@ -39,7 +39,7 @@ class Worker:
         self.skew = 0  # ms that its clock is wrong
         self.denied_until = 0.0
         self.policy_old_until = 0.0
-        self.dies_at: tuple[str, int] | None = None  # a step, and how many of them it still makes
+        self.dies_at: tuple[str, str, int] | None = None  # fault, step, and how many of them it still makes
         self.away = False  # not to be started again
         self._runs = 0
         self._rng = random.Random(f"{world.plan.seed}/{self.name}")
@@ -146,13 +146,13 @@ class Worker:
         return denied
 
     def _tripped(self, step: str) -> None:
-        if self.dies_at is None or self.dies_at[0] != step:
+        if self.dies_at is None or self.dies_at[1] != step:
             return
-        self.dies_at = (step, self.dies_at[1] - 1)
-        if self.dies_at[1] <= 0:
+        fault, _, left = self.dies_at
+        self.dies_at = (fault, step, left - 1)
+        if left <= 1:
             self.dies_at = None
-            if self.kill():
-                self.world.counts["partial_puts" if step == "put data landed" else "kill_at_step"] += 1
+            self.world.counts[fault] += self.kill()
 
     # -- the copy of policy ------------------------------------------------------------------------------
 

@@ -91,7 +91,8 @@ class World:
     def delete_entry(self, key: str) -> None:
         self.bucket.remove(key)
         self.deleted.add(key)
-        self.lost_under[self.log_name(int(key.split("/")[-2]))].add("ledger_broken")
+        causes = {"ledger_broken", "log_start_above_head"}  # the latter if its records have expired too
+        self.lost_under[self.log_name(int(key.split("/")[-2]))] |= causes
         self.counts["deleted_entry"] += 1
 
     def recreate_topic(self) -> None:
