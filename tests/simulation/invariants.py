@@ -183,12 +183,23 @@ def _count(world: "World", entries: list[Json], log: Log, slots: Sequence[Slot])
 
 
 def _check_requests(world: "World") -> None:
-    """Invariant 8: each request is made once, and again for each time that it failed."""
+    """Invariant 8: a flush PUTs its objects and its entry; each request again only after it has failed."""
+    uploads: Counter[str] = Counter()
     for worker in world.workers:
         for name, traffic in worker.traffic:
+            uploads.update(_attempt(key) for key, _ in traffic.distinct if key.startswith("data/"))
             again = traffic.puts - len(traffic.distinct)
             if again > traffic.failed:
                 world.violated("requests", f"{name} sent {again} PUTs again, and {traffic.failed} had failed")
+    for key, stored in world.bucket.bodies.items():
+        if key.startswith("ledger/"):
+            entry = json.loads(stored.body or b"")
+            if "objects" in entry and uploads[entry["attempt"]] != len(entry["objects"]):
+                world.violated("requests", f"{key}: {uploads[entry['attempt']]} objects were sent for it")
+
+
+def _attempt(key: str) -> str:
+    return key.rpartition("-")[2].partition(".")[0]
 
 
 async def _check_verify(world: "World") -> None:
