@@ -133,9 +133,9 @@ class Connection:
         for stat in await self._ask("list", listed):
             yield stat
 
-    async def versions(self, prefix: str) -> AsyncIterator[Version]:
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
         async def listed() -> list[Version]:
-            return [version async for version in self._store.versions(prefix)]
+            return [version async for version in self._store.versions(prefix, after=after)]
 
         for version in await self._ask("versions", listed):
             yield version

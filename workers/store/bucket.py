@@ -50,9 +50,9 @@ class Bucket:
             if newest.body is not None:
                 yield Stat(key, len(newest.body), newest.etag, newest.modified)
 
-    def versions(self, prefix: str) -> Iterator[Version]:
+    def versions(self, prefix: str, after: str = "") -> Iterator[Version]:
         """By key; of one key the newest first."""
-        for key in self._keys(prefix, ""):
+        for key in self._keys(prefix, after):
             stored = self._objects[key]
             for one in reversed(stored):
                 size = 0 if one.body is None else len(one.body)

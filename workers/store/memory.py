@@ -138,9 +138,9 @@ class MemoryStore:
             after = page[-1].key
             left = None if left is None else left - len(page)
 
-    async def versions(self, prefix: str) -> AsyncIterator[Version]:
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
         await self._begin_read("versions", prefix)
-        for version in [*self._bucket.versions(prefix)]:
+        for version in [*self._bucket.versions(prefix, after)]:
             yield version
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:

@@ -106,8 +106,8 @@ class Store(Protocol):
     def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> AsyncIterator[Stat]:
         """Keys that start with `prefix` and sort after `after`, in byte order, `limit` at most."""
 
-    def versions(self, prefix: str) -> AsyncIterator[Version]:
-        """All versions and delete markers under `prefix`."""
+    def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
+        """All versions and delete markers of keys as in `list`; those of one key are together."""
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Deletes up to 1,000 keys a request; returns key → error of those that the server kept."""

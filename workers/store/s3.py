@@ -208,17 +208,16 @@ class _S3Store:
             after = found[-1]["Key"]
             left = None if left is None else left - len(found)
 
-    async def versions(self, prefix: str) -> AsyncIterator[Version]:
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
         what = f"versions {self._name}/{prefix}"
-        more: dict[str, str] = {}
+        more: dict[str, str] = {"KeyMarker": after} if after else {}
         last: Version | None = None
         while True:
             with _translated(what):
                 page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
             for version in _in_order(page):
-                if (
-                    version != last
-                ):  # versitygw begins a page with the last one's end where no versions are kept
+                # versitygw begins a page with the last one's end where no versions are kept
+                if version != last and version.key > after:
                     yield version
                 last = version
             if not page["IsTruncated"]:

@@ -87,6 +87,15 @@ async def test_versions_and_delete_markers_are_kept_newest_first(versioned: Stor
     assert len({one.version_id for one in found}) == 4
 
 
+async def test_versions_go_on_behind_a_key(store: Store, versioned: Store) -> None:
+    for bucket, twice in ((store, 1), (versioned, 2)):
+        for key in ("a/1", "a/2", "a/2", "a/3", "b/4"):
+            await bucket.put(key, b"x")
+        assert [found.key async for found in bucket.versions("a/", after="a/1")] == ["a/2"] * twice + ["a/3"]
+        assert [found.key async for found in bucket.versions("a/", after="a/2")] == ["a/3"]
+        assert not [found.key async for found in bucket.versions("a/", after="a/3")]
+
+
 async def test_a_deleted_object_is_gone_from_all_but_its_versions(versioned: Store) -> None:
     await versioned.put("a/object", b"1", condition=IF_ABSENT)
     await versioned.delete(["a/object"])
