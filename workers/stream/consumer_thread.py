@@ -106,6 +106,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         for tp in assigned:
             consumer.pause(tp)
             consumer.seek(tp, 0)
+        self._leaders = self._known_leaders(assigned)
 
     async def _begin(self, tenure: int, claim: int, tp: TopicPartition, offset: int | None) -> None:
         if tenure != self.tenure or not self.holding:
@@ -126,9 +127,11 @@ class Thread(driver.AIOKafkaConsumerThread):
         found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         # nothing was awaited since the position moved past these records
         assignment: Any = found and consumer._subscription.subscription.assignment
+        self._check_leaders(found)
         return {
             tp: [Delivery(self._claims[tp], self._chunk(tp, assignment.state_value(tp).position, records))]
             for tp, records in found.items()
+            if tp in self._at
         }
 
     def _chunk(self, tp: Any, end: int, records: Any) -> Chunk:
@@ -185,7 +188,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             tenure, tps = self.tenure, list(self._at)
             if not tps:
                 continue
-            self._watch_leaders(tps)
+            self._check_leaders(tps)
             try:
                 # with read_committed this is the last stable offset
                 ends = await self._ensure_consumer()._fetcher.end_offsets(tps, REQUEST_TIMEOUT * 1000)
@@ -218,19 +221,30 @@ class Thread(driver.AIOKafkaConsumerThread):
                         remedy="Restart the worker: it claims the new log, or says what that needs",
                     )
 
-    def _watch_leaders(self, tps: Iterable[TopicPartition]) -> None:
-        """A new leader may have a shorter log, or another: its partition is claimed, and so checked, anew."""
+    def _check_leaders(self, tps: Iterable[TopicPartition]) -> None:
+        """A new leader may have a shorter log, or another: its partition is claimed, and so checked, anew.
+
+        Asked at each fetch, before its records are handed on: a log that was cut and grew past our position
+        would only look longer. Until it is claimed nothing of the partition is fetched.
+        """
+        known = self._known_leaders(tps)
+        moved = frozenset(tp for tp, leader in known.items() if self._leaders.get(tp, leader) != leader)
+        self._leaders.update(known)
+        if not moved:
+            return
+        self.log.warning("Claiming %s anew: their leader changed", sorted(moved))
+        consumer = self._ensure_consumer()
+        for tp in moved:
+            consumer.pause(tp)
+            self._at.pop(tp, None)
+        app: Any = self.consumer.app  # ArchiveApp, which imports this module
+        partitions = frozenset(tp.partition for tp in moved)
+        asyncio.run_coroutine_threadsafe(app.tenancy.reclaim(partitions), self.consumer.loop)
+
+    def _known_leaders(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         cluster = self._ensure_consumer()._client.cluster
         leaders = {tp: cluster.leader_for_partition(tp) for tp in tps}
-        known = {tp: leader for tp, leader in leaders.items() if leader is not None and leader >= 0}
-        moved = frozenset(
-            tp.partition for tp, leader in known.items() if self._leaders.get(tp, leader) != leader
-        )
-        self._leaders.update(known)
-        if moved:
-            self.log.warning("Claiming partitions %s anew: their leader changed", sorted(moved))
-            app: Any = self.consumer.app  # ArchiveApp, which imports this module
-            asyncio.run_coroutine_threadsafe(app.tenancy.reclaim(moved), self.consumer.loop)
+        return {tp: leader for tp, leader in leaders.items() if leader is not None and leader >= 0}
 
     # -- from any thread --------------------------------------------------------------------------------
 

@@ -152,6 +152,31 @@ async def test_a_partition_whose_leader_changed_is_claimed_anew(log: Log) -> Non
         assert owner.fenced == 0
 
 
+async def test_nothing_that_a_new_leader_brings_is_handed_on_before_the_claim(log: Log) -> None:
+    """Its log may have been cut below our position, and have grown past it."""
+    owner = Recorder()
+    log.produce([b"x"] * 10, 2)
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: len(owner.ledger.values) == 10, "the partition")
+        thread, moved = stream._thread, TopicPartition(log.topic, 2)
+        assert moved in thread._leaders
+        claims = len(owner.claims)
+        told: list[int] = []  # claims that were made when a chunk came
+        take = owner.take
+
+        async def taking(chunk: Chunk) -> None:
+            told.append(len(owner.claims) - claims)
+            await take(chunk)
+
+        owner.take = taking  # type: ignore[method-assign]  # to see the order of the two
+        for value in range(20):
+            thread._leaders[moved] = 99
+            log.produce([b"%d" % value], 2)
+            await until(lambda: len(owner.ledger.values) == 11 + value, "the next record")  # noqa: B023
+        assert told == [*range(1, 21)]
+        assert owner.fenced == 0
+
+
 @pytest.mark.parametrize("part", ["coordinator", "fetcher"])
 async def test_a_dead_part_of_the_consumer_ends_even_a_member_without_partitions(
     narrow: Log, part: str
