@@ -1,7 +1,8 @@
 """A worker's stream as workers/stream/archive.py behaves, on a simulated Kafka; its Tenancy is the real one.
 
-One thing is better than life: a new leader or a topic made anew is noticed with the first fetch from it,
-where the real stream looks every 5 s. What could be fetched in between is no fault of the ledger's.
+One thing is better than life: a topic made anew, and a leader that comes back under its own name, are noticed
+with the first fetch, where the real stream looks for the former every 5 s. What could be fetched in between
+is no fault of the ledger's.
 """
 
 import asyncio
