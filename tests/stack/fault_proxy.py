@@ -27,6 +27,8 @@ class FaultProxy:
         self._flowing = asyncio.Event()
         self._refusing = False
         self._server: asyncio.Server | None = None
+        self.broken = 0  # connections that were cut or refused
+        self.stalled = 0  # pieces that a stall held up
 
     def cut(self) -> None:
         """Breaks every connection, and every new one as soon as it is made."""
@@ -66,6 +68,7 @@ class FaultProxy:
 
     def _cut(self) -> None:
         self._refusing = True
+        self.broken += len(self._connections)
         for connection in self._connections:
             connection.cancel()
 
@@ -83,6 +86,7 @@ class FaultProxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:
+            self.broken += 1
             writer.transport.abort()
             return
         task = asyncio.current_task()
@@ -104,6 +108,7 @@ class FaultProxy:
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while piece := await source.read(CHUNK):
+            self.stalled += not self._flowing.is_set()
             await self._flowing.wait()
             if self._delay:
                 await asyncio.sleep(self._delay)

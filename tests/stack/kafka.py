@@ -62,7 +62,7 @@ class Kafka:
     def start(self) -> None:
         """Starts the broker (again, on the same port and data) and returns once it serves requests."""
         self._server.start()
-        wait_until(self._answers, self._server, f"Kafka at {self.bootstrap}", START_WITHIN)
+        wait_until(self.answers, self._server, f"Kafka at {self.bootstrap}", START_WITHIN)
 
     def stop(self) -> None:
         """SIGTERM: the broker closes its log in order."""
@@ -94,7 +94,8 @@ class Kafka:
             time.sleep(0.05)
         return name
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether it serves requests now."""
         try:
             admin = AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0})
             return bool(admin.list_topics(timeout=2).brokers)

@@ -92,7 +92,7 @@ class Reader:
             "object": stored["key"],
         }
         message = base64.b64decode(metadata["x-amz-i"])
-        dek = self._unwrap(base64.b64decode(metadata["x-amz-3"]), self._unit_key(stored), context)
+        dek = self.data_key(base64.b64decode(metadata["x-amz-3"]), context)
         prk = hmac.digest(message, dek, "sha512")
 
         def expand(label: bytes, length: int) -> bytes:
@@ -103,6 +103,10 @@ class Reader:
         if stored["key"].endswith(".gz"):
             return gzip.decompress(plain)
         return zstandard.ZstdDecompressor().decompress(plain)
+
+    def data_key(self, blob: bytes, context: dict[str, str]) -> bytes:
+        """What an object's x-amz-3 wraps. Raises InvalidTag for a blob of another context."""
+        return self._unwrap(blob, self._unit_key(context), context)
 
     def _unit_key(self, stored: dict[str, Any]) -> bytes:
         unit = {name: stored[name] for name in ("workspace", "source", "day", "clock")}
