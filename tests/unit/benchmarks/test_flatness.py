@@ -1,4 +1,4 @@
-"""A soak's judge: a planted leak is found, noise and a saw-tooth are none, and what hides anything is not flat."""
+"""A soak's judge: a leak is found, noise and a saw-tooth are none, and what could hide one is not flat."""
 
 import random
 
