@@ -7,7 +7,7 @@ must be in the ledger once. Exits 1 if the rate was not held, if the worker fell
 open files grew (tests/benchmarks/flatness.py), or if verify finds anything.
 
     nohup make soak MINUTES=45 > /tmp/soak.log 2>&1 &              # docs/evidence/soak.csv, .json and .png
-    python -m tests.benchmarks.soak --minutes 3 --out /tmp/trial   # /tmp/trial.csv, .json and .png
+    python -m tests.benchmarks.soak --minutes 4 --out /tmp/trial   # /tmp/trial.csv, .json and .png
 
 Needs some 4 GB of disk for Kafka, which keeps the last minutes only, and about 150 bytes a record for S3:
 10 GB in 45 minutes at 22,000 records/s. Both go with their servers at the end; `make stack-down` would end
@@ -35,7 +35,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # stubs miss 
 
 from tests.benchmarks import bench_archive, soak_plot, soak_samples
 from tests.benchmarks.bench_archive import PARTITIONS
-from tests.benchmarks.flatness import Trend, trend
+from tests.benchmarks.flatness import BLOCKS, Trend, trend
 from tests.benchmarks.soak_samples import LogEnds, Sample
 from tests.stack import ladder
 from tests.system.fleet import Fleet, Worker, wait_until
@@ -57,6 +57,8 @@ def main() -> None:
     parser.add_argument("--rate", type=int, help="records/s instead of half of the peak")
     parser.add_argument("--out", type=Path, default=ladder.PROJECT / "docs/evidence/soak")
     asked = parser.parse_args()
+    if asked.minutes * 60 / soak_samples.EVERY < BLOCKS + 5:
+        parser.error("too few samples to judge by: 4 minutes are the least")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     warm_up = 60 * (asked.warm_up if asked.warm_up is not None else min(5.0, asked.minutes / 3))
     asked.out.parent.mkdir(parents=True, exist_ok=True)

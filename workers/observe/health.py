@@ -1,6 +1,6 @@
 """Is this worker alive, is it ready: pure decisions from what it knows; nobody asks Kafka or S3 for them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 # A transaction marker fetched alone yields no chunk: a lag of a few may rest although all is read
@@ -69,6 +69,53 @@ class Watchdog:
             return Verdict(True, "making progress")
         what = "an assignment" if work.unassigned else f"{work.lag} offsets and {work.flushes} flushes"
         return Verdict(False, f"{what} waited {self._waited:.0f} s and nothing was done")
+
+
+class Reading(NamedTuple):
+    """How far a partition is read."""
+
+    position: int
+    end: int  # as far as is known
+    heard: float  # grows with each word of its broker about it, and means nothing else
+
+
+class FetchWatchdog:
+    """Not well once a partition was, for `timeout` seconds, neither read on nor known to be read to its end.
+
+    That is a fetch that never returns, from a broker that says nothing. The other partitions may go on: the
+    Watchdog sees only that.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._looked: float | None = None
+        self._readings: Mapping[int, Reading] = {}
+        self._waited: dict[int, float] = {}  # partition → seconds
+
+    def look(self, uptime: float, readings: Mapping[int, Reading], *, excused: bool) -> Verdict:
+        """`excused`: nothing is wanted now, or the wait is declared."""
+        passed = 0.0 if self._looked is None else uptime - self._looked
+        self._looked = uptime
+        before, self._readings = self._readings, readings
+        if excused or passed > ASLEEP:
+            self._waited = {}
+            return Verdict(True, "nothing is asked of Kafka")
+        self._waited = {
+            partition: 0.0
+            if _is_read(reading, before.get(partition))
+            else self._waited.get(partition, 0.0) + passed
+            for partition, reading in readings.items()
+        }
+        frozen = sorted(partition for partition, waited in self._waited.items() if waited > self._timeout)
+        if not frozen:
+            return Verdict(True, "partitions are read")
+        return Verdict(False, f"Kafka has sent nothing of partitions {frozen} for {self._timeout:.0f} s")
+
+
+def _is_read(reading: Reading, before: Reading | None) -> bool:
+    if before is None or reading.position != before.position:
+        return True
+    return reading.end - reading.position <= MARKERS and reading.heard != before.heard
 
 
 def readiness(*, policy_fresh: bool, assigned: bool) -> Verdict:

@@ -82,7 +82,7 @@ def _histogram(name: str, unit: str, meaning: str, buckets: Sequence[float]) -> 
 DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
 # declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
-HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale")
+HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale", "kafka_silent")
 HALT_CAUSES = (
     "anchor_differs",
     "head_above_log_end",

@@ -123,7 +123,7 @@ async def _archive(settings: Settings) -> None:
             ),
         )
         claims.stream = owner.stream = stream
-        watch = Watch(owner, stream, copy, holds, steps, settings.progress_timeout)
+        watch = Watch(owner, stream, copy, holds, steps, settings.progress_timeout, settings.buffer_bytes_max)
         server.watch(watch)
         calm_collector()
         await first_of(stream.run, watch.run, copy.follow, lambda: owner.failed)

@@ -2,17 +2,23 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Protocol
+
+import structlog
 
 from workers.errors import Fatal
 from workers.observe import metrics
-from workers.observe.health import Steps, Verdict, Watchdog, Work, readiness
+from workers.observe.health import FetchWatchdog, Reading, Steps, Verdict, Watchdog, Work, readiness
 from workers.observe.holds import Holds
 from workers.roles.owner import Owner
 from workers.roles.policy_copy import PolicyCopy
 
+log = structlog.get_logger()
+
 TICK = 0.5  # seconds
 BLIND = 10.0  # seconds without a look, after which /livez says that nobody watches any more
+SILENT = 30.0  # seconds without a word from any broker, after which that is a declared hold
 
 
 class Stream(Protocol):
@@ -21,6 +27,12 @@ class Stream(Protocol):
 
     def lag(self) -> dict[int, tuple[int, int]]:
         """Partition → (position, last stable offset)."""
+
+    def heard(self) -> dict[int, float]:
+        """Partition → when its broker last said where it ends."""
+
+    def silent(self) -> float:
+        """Seconds without a word from any broker."""
 
     def turned(self) -> float:
         """Seconds since the consumer's thread last turned."""
@@ -35,6 +47,7 @@ class Watch:
         holds: Holds,
         steps: Steps,
         progress_timeout: float,
+        buffer_bytes_max: int,
     ) -> None:
         self._owner = owner
         self._stream = stream
@@ -42,7 +55,10 @@ class Watch:
         self._holds = holds
         self._steps = steps
         self._progress_timeout = progress_timeout
+        self._buffer_bytes_max = buffer_bytes_max
         self._watchdog = Watchdog(progress_timeout)
+        self._fetch_watchdog = FetchWatchdog(progress_timeout)
+        self._release_silence: Callable[[], None] | None = None
         self._looked = time.monotonic()
         self._verdict = Verdict(True, "starting")
 
@@ -73,13 +89,42 @@ class Watch:
             await asyncio.sleep(TICK)
             metrics.LOOP_LAG_SECONDS.set(loop.time() - due)
             self._measure()
+            self._listen()
             self._looked = time.monotonic()
             self._verdict = self._watchdog.look(self._looked, self._work())
+            fetching = self._fetch_watchdog.look(
+                self._looked, self._readings(), excused=self._asks_for_nothing()
+            )
+            if self._verdict.well and not fetching.well:
+                self._verdict = fetching
+                log.error("fetch_frozen", reason=fetching.reason, action="last flush, then exit")
+                # the next life may meet the same broker: what this one has taken must not be in vain
+                await self._owner.drain()
             if not self._verdict.well:
                 raise Fatal(
                     f"no progress: {self._verdict.reason}",
                     remedy="The worker exits and another takes its partitions; its last log lines say why",
                 )
+
+    def _listen(self) -> None:
+        """An outage of Kafka restarts no worker: it is declared, as one of S3 is."""
+        silent = self._stream.assigned and self._stream.silent() > SILENT
+        if silent and self._release_silence is None:
+            self._release_silence = self._holds.declare("kafka_silent", "no broker answers")
+        elif not silent and self._release_silence is not None:
+            self._release_silence()
+            self._release_silence = None
+
+    def _readings(self) -> dict[int, Reading]:
+        heard = self._stream.heard()
+        return {
+            partition: Reading(position, end, heard.get(partition, 0.0))
+            for partition, (position, end) in self._stream.lag().items()
+        }
+
+    def _asks_for_nothing(self) -> bool:
+        full = self._owner.buffered_bytes >= self._buffer_bytes_max
+        return full or not self._stream.assigned or bool(self._holds.active())
 
     def _work(self) -> Work:
         return Work(

@@ -118,7 +118,9 @@ class ArchiveStream:
         return {tp.partition: (hint.offset, hint.metadata) for tp, hint in found.items()}
 
     def lag(self) -> dict[int, tuple[int, int]]:
-        """{partition: (position, last stable offset)} of claimed partitions, halted ones left out. No I/O.
+        """{partition: (position, last stable offset)} of claimed partitions. No I/O.
+
+        Left out are those that are halted, and those for which Kafka has no leader.
 
         A marker at the end of the log leaves a lag of 1: it is fetched, and yields no chunk.
         """
@@ -130,6 +132,18 @@ class ArchiveStream:
         While that thread hangs `lag` stands still, and the group gives our partitions away.
         """
         return monotonic() - self._thread.turned_at if self._app is not None else 0.0
+
+    def heard(self) -> dict[int, float]:
+        """{partition: when its broker last said where it ends}, in monotonic seconds. No I/O.
+
+        Where this stands still, `lag` can't be believed.
+        """
+        found = self._thread.hearing.of.copy() if self._app is not None else {}
+        return {tp.partition: at for tp, at in found.items()}
+
+    def silent(self) -> float:
+        """Seconds without a word from any broker, as of the last turn of the consumer's thread. No I/O."""
+        return self._thread.turned_at - self._thread.hearing.at if self._app is not None else 0.0
 
     @property
     def halted(self) -> frozenset[int]:

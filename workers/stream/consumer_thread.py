@@ -22,6 +22,7 @@ from mode.threads import WorkerThread
 from workers.errors import Fatal
 from workers.stream import metadata
 from workers.stream.chunk import Chunk
+from workers.stream.hearing import Hearing, ends_of
 
 FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
 PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
@@ -77,6 +78,13 @@ class Thread(driver.AIOKafkaConsumerThread):
         self._claims: dict[TopicPartition, int] = {}  # and the number of the claim
         self._ends: dict[TopicPartition, int] = {}
         self._leaders: dict[TopicPartition, int] = {}
+        self._leaderless: frozenset[TopicPartition] = frozenset()
+        conf = self.consumer.app.conf
+        self.hearing = Hearing(conf.consumer_group_instance_id, conf.broker_session_timeout)
+
+    async def on_start(self) -> None:
+        await super().on_start()
+        self.hearing.listen(self._ensure_consumer()._coordinator)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -92,6 +100,8 @@ class Thread(driver.AIOKafkaConsumerThread):
         self._claims = {}
         self._ends = {}
         self._leaders = {}
+        self._leaderless = frozenset()
+        self.hearing.forget()
 
     def begin_tenure(self, assigned: Iterable[TopicPartition]) -> None:
         """Pauses all: nothing is fetched before its Owner has said from where.
@@ -119,6 +129,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         consumer.seek(tp, offset)  # drops what was fetched ahead
         self._at[tp] = offset
         self._claims[tp] = claim
+        self.hearing.heard([tp])
         consumer.resume(tp)
 
     async def _fetch_records(
@@ -174,6 +185,8 @@ class Thread(driver.AIOKafkaConsumerThread):
                 return
             consumer = self._ensure_consumer()
             consumer._coordinator.check_errors()
+            if self.holding:
+                self.hearing.look(consumer._subscription.subscription.assignment, self._at)
             fetching = consumer._fetcher.error_future
             if fetching.done():
                 if not fetching.cancelled():
@@ -186,17 +199,18 @@ class Thread(driver.AIOKafkaConsumerThread):
         while not self.should_stop:
             await self.sleep(ENDS_INTERVAL)
             tenure, tps = self.tenure, list(self._at)
-            if not tps:
-                continue
             self._check_leaders(tps)
-            try:
-                # with read_committed this is the last stable offset
-                ends = await self._ensure_consumer()._fetcher.end_offsets(tps, REQUEST_TIMEOUT * 1000)
-            except (KafkaError, TimeoutError) as error:
-                self.log.info("Could not ask where the log ends: %r", error)
-                continue
-            if tenure == self.tenure and self.holding:
-                self._ends = ends
+            leaders = self._known_leaders(tps)
+            leaderless = frozenset(tps) - leaders.keys()
+            if leaderless - self._leaderless:
+                self.log.warning("Kafka has no leader for %s: they wait for one", sorted(leaderless))
+            self._leaderless = leaderless
+            ends = await ends_of(leaders, self._ensure_consumer()._fetcher, REQUEST_TIMEOUT)
+            if len(ends) < len(leaders):
+                self.log.warning("Nobody says where %s end", sorted(leaders.keys() - ends.keys()))
+            if ends and tenure == self.tenure and self.holding:
+                self._ends.update(ends)
+                self.hearing.heard(ends)
 
     @Service.task
     async def _watch_topic(self) -> None:
@@ -213,6 +227,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             except (KafkaError, TimeoutError) as error:
                 self.log.info("Could not ask for the id of %s: %r", sorted(known), error)
                 continue
+            self.hearing.heard()
             for topic, facts in cluster.topics.items():
                 if facts.error_code == 0 and facts.topic_id != known[topic]:
                     raise Fatal(
@@ -262,7 +277,7 @@ class Thread(driver.AIOKafkaConsumerThread):
             return await asyncio.wrap_future(running)
 
     def lag(self) -> dict[int, tuple[int, int]]:
-        """Claimed partitions: (position, last stable offset as far as known). No I/O.
+        """Claimed partitions that have a leader: (position, last stable offset as far as known). No I/O.
 
         Stands still where this thread hangs: `turned_at` tells.
         """
@@ -270,6 +285,8 @@ class Thread(driver.AIOKafkaConsumerThread):
         assignment = subscription and subscription.assignment
         ends, lags = self._ends, {}
         for tp, position in self._at.copy().items():  # which that thread changes meanwhile
+            if tp in self._leaderless:
+                continue
             state = assignment and assignment.state_value(tp)
             fetched = state.lso if state and state.lso is not None else position
             lags[tp.partition] = (position, max(position, fetched, ends.get(tp, position)))

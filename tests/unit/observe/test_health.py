@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from workers.observe.health import MARKERS, Verdict, Watchdog, Work, readiness
+from workers.observe.health import MARKERS, FetchWatchdog, Reading, Verdict, Watchdog, Work, readiness
 from workers.observe.holds import Holds
 
 TIMEOUT = 120.0
@@ -103,3 +103,56 @@ def test_a_hold_lasts_until_its_release_however_long_that_takes() -> None:
     assert holds.active() == {"denied"}
     second()
     assert holds.active() == frozenset()
+
+
+@dataclass
+class Read:
+    """Two partitions, looked at twice a second; 1 is read all the time."""
+
+    dog: FetchWatchdog = field(default_factory=lambda: FetchWatchdog(TIMEOUT))
+    uptime: float = 1000.0
+
+    def pass_time(
+        self, seconds: float, *, lag: int = 0, heard: bool = False, moves: bool = False, excused: bool = False
+    ) -> Verdict:
+        """The worst verdict of that time, in which this happens to partition 0."""
+        worst = Verdict(True, "")
+        for _ in range(int(seconds * 2)):
+            self.uptime += 0.5
+            position = int(self.uptime * 2) if moves else 0
+            readings = {
+                0: Reading(position, position + lag, self.uptime if heard else 0.0),
+                1: Reading(int(self.uptime * 2), int(self.uptime * 2) + 10_000, 0.0),
+            }
+            verdict = self.dog.look(self.uptime, readings, excused=excused)
+            worst = verdict if worst.well else worst
+        return worst
+
+
+def test_a_partition_of_which_nothing_comes_is_seen_although_others_go_on() -> None:
+    read = Read()
+    assert read.pass_time(TIMEOUT - 1).well
+    assert read.pass_time(3).reason == "Kafka has sent nothing of partitions [0] for 120 s"
+
+
+def test_a_known_end_that_is_not_reached_is_no_less_frozen() -> None:
+    read = Read()
+    assert read.pass_time(TIMEOUT - 1, lag=MARKERS + 1, heard=True).well
+    assert not read.pass_time(3, lag=MARKERS + 1, heard=True).well
+
+
+@pytest.mark.parametrize(
+    "well", [{"heard": True, "lag": MARKERS}, {"moves": True, "lag": 10_000}, {"excused": True}]
+)
+def test_whoever_is_read_or_known_to_be_quiet_or_excused_is_well(well: dict[str, int]) -> None:
+    read = Read()
+    assert read.pass_time(TIMEOUT - 1).well
+    assert read.pass_time(10 * TIMEOUT, **well).well  # type: ignore[arg-type] # one of three
+    assert read.pass_time(TIMEOUT - 1).well
+
+
+def test_a_suspension_is_no_frozen_fetch() -> None:
+    read = Read()
+    read.pass_time(TIMEOUT - 1)
+    read.uptime += 10 * TIMEOUT
+    assert read.pass_time(TIMEOUT - 1).well

@@ -1,6 +1,7 @@
 """The watch flushes what is due, tells how the worker is, and ends it when it stands still."""
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,13 +30,21 @@ class Copy:
 class Stream:
     assigned: bool = True
     behind: int = 0
-    silent: float = 0.0
+    hangs: float = 0.0
+    mute: bool = False  # whoever leads the partition
+    all_mute: bool = False
 
     def lag(self) -> dict[int, tuple[int, int]]:
         return {0: (0, self.behind)}
 
+    def heard(self) -> dict[int, float]:
+        return {0: 0.0 if self.mute else time.monotonic()}
+
+    def silent(self) -> float:
+        return 3600.0 if self.all_mute else 0.0
+
     def turned(self) -> float:
-        return self.silent
+        return self.hangs
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +54,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def watching(world: World, stream: Stream, *, timeout: float = 0.1, holds: Holds | None = None) -> Watch:
     copy: Any = Copy()
-    return Watch(world.owner(), stream, copy, holds or Holds(), Steps(), timeout)
+    return Watch(world.owner(), stream, copy, holds or Holds(), Steps(), timeout, 1 << 30)
 
 
 async def ends(watch: Watch, within: float = 1.0) -> BaseException | None:
@@ -61,7 +70,7 @@ async def ends(watch: Watch, within: float = 1.0) -> BaseException | None:
 
 
 @pytest.mark.parametrize(
-    "stream", [Stream(behind=1000), Stream(assigned=False), Stream(silent=3600.0)], ids=repr
+    "stream", [Stream(behind=1000), Stream(assigned=False), Stream(hangs=3600.0), Stream(mute=True)], ids=repr
 )
 async def test_a_worker_that_stands_still_is_ended(stream: Stream) -> None:
     error = await ends(watching(World(), stream))
@@ -82,6 +91,30 @@ async def test_a_worker_that_holds_is_left_alone() -> None:
     watch = watching(World(), Stream(behind=1000), holds=holds)
     assert await ends(watch, within=0.3) is None
     assert "holding" in watch.livez().reason
+
+
+async def test_a_kafka_that_is_silent_altogether_is_a_declared_hold() -> None:
+    holds, stream = Holds(), Stream(behind=1000, mute=True, all_mute=True)
+    watch = watching(World(), stream, holds=holds)
+    assert await ends(watch, within=0.3) is None
+    assert holds.active() == {"kafka_silent"}
+    stream.mute = stream.all_mute = False
+    stream.behind = 0
+    assert await ends(watch, within=0.1) is None
+    assert holds.active() == frozenset()
+
+
+async def test_a_frozen_fetch_ends_the_worker_with_a_last_flush(monkeypatch: pytest.MonkeyPatch) -> None:
+    watch, drained = watching(World(), Stream(mute=True)), asyncio.Event()
+
+    async def drain() -> None:
+        drained.set()
+
+    monkeypatch.setattr(watch._owner, "drain", drain)
+    error = await ends(watch)
+    assert isinstance(error, Fatal)
+    assert "sent nothing of partitions [0]" in error.message
+    assert drained.is_set()
 
 
 async def test_a_watch_that_turns_no_more_is_not_alive(monkeypatch: pytest.MonkeyPatch) -> None:
