@@ -1,9 +1,9 @@
 """Tells orphans from objects that are listed or may yet be: an orphan's attempt can never commit.
 
-An attempt commits by taking the place `{first}.json` of its chain, and one writer gets it (see
-docs/architecture.md, Flush). So an object named for (chain, first) is an orphan once that place is taken by
-another attempt, lies inside another entry's range, or behind the chain's closing. Each of these, once true,
-stays true, so it does not matter when it is read. In doubt an object is kept.
+An attempt commits by taking the place `{first}.json` of its chain, and one writer gets it (docs/architecture.md,
+Flush). So an object named for (chain, first) is an orphan once that place is taken by another attempt, lies
+inside another entry's range, or behind the chain's closing. Each of these, once true, stays true, so it does
+not matter when it is read. In doubt an object is kept.
 """
 
 from collections import OrderedDict
