@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(words)
     if asked.evidence:
         asked.evidence.mkdir(parents=True, exist_ok=True)
-        (asked.evidence / "torture.json").write_text(json.dumps(result.as_json(), indent=1) + "\n")
-        (asked.evidence / "torture.md").write_text(f"# Torture\n\n{words}")
+        out = asked.evidence / "torture"
+        out.with_suffix(".json").write_text(json.dumps(result.as_json(), indent=1) + "\n")
+        out.with_suffix(".md").write_text(f"# Torture\n\n{words}")
     return 0 if result.passed else 1
 
 
@@ -76,7 +77,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--records", type=int, default=200_000, help="at the least")
     parser.add_argument("--seconds", type=float, help="end the torture after so long at the latest")
     parser.add_argument("--flush-interval", type=float, default=1.0, help="seconds, of the workers")
-    parser.add_argument("--evidence", type=Path, help="folder for torture.md and torture.json")
+    parser.add_argument("--evidence", type=Path, help="folder for the result, to read and as JSON")
     return parser.parse_args(arguments)
 
 
