@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sealing.key_service import KeyService, serving
+from tests.integration.sealing.key_service import KeyService
+from tests.stack.kms import kms_before
 from tests.stack.s3 import S3
 from workers.intake.dispositions import Clock
 from workers.sealing.keys import Secret, Unit, context_of, new_key
@@ -30,7 +31,7 @@ class Bench:
         self.s3, self.bucket, self._python = s3, s3.bucket(), python
 
     def ask_client(self, *tasks: dict[str, Any]) -> list[dict[str, str]]:
-        with serving(self.service) as kms:
+        with kms_before(self.service.answer) as kms:
             job = {"s3": self.s3.endpoint, "kms": kms, "bucket": self.bucket, "tasks": tasks}
             done = subprocess.run(
                 [str(self._python), str(CLIENT)],
