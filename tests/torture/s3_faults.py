@@ -12,15 +12,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from tests.stack import passing
 from tests.torture.tally import Tally
 
 T = TypeVar("T")
 
-_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 _GONE_POLL = 0.05  # seconds between looks whether the client has hung up
 STORE_REFUSALS = {
     "s3_internal_error": (500, "InternalError"),
@@ -84,11 +83,7 @@ class StoreProxy:
         self.requests = 0
 
     async def start(self) -> None:
-        self._client = aiohttp.ClientSession(
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._client = passing.client()
         self._runner = web.ServerRunner(web.Server(self._handle))
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=1).start()
@@ -144,7 +139,7 @@ class StoreProxy:
         kind = storm.kind
         if kind in STORE_REFUSALS:
             self._tally.count(kind)
-            return _refuse(*STORE_REFUSALS[kind])
+            return passing.refuse(*STORE_REFUSALS[kind])
         match kind:
             case "s3_delay":
                 await asyncio.sleep(self._rng.uniform(0.3, 2.5))
@@ -153,7 +148,7 @@ class StoreProxy:
                 return answer
             case "s3_reset" | "s3_cut":
                 self._tally.count(kind)
-                return _cut(request)
+                return passing.cut(request)
             case "s3_half_open":
                 await _until_gone(request)
                 self._tally.count(kind)
@@ -164,7 +159,7 @@ class StoreProxy:
                 return web.Response()
         answer = await self._forward(request, body)
         self._tally.count(kind, 1 if answer.status < 400 else 0)
-        return _cut(request) if kind == "s3_lost_response" else await _torn(request, answer)
+        return passing.cut(request) if kind == "s3_lost_response" else await passing.half(request, answer)
 
     async def _entrap(self, trap: Trap, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
         answer = await self._forward(request, body) if trap.after_server else None
@@ -179,7 +174,7 @@ class StoreProxy:
             trap.status = (await self._forward(request, body)).status
             self._tally.count("s3_late_write")
             trap.landed.set()
-        return _cut(request)
+        return passing.cut(request)
 
     async def _write_late(self, request: web.BaseRequest, body: bytes, pause: float) -> None:
         await _until_gone(request)
@@ -193,18 +188,7 @@ class StoreProxy:
         task.add_done_callback(self._late.discard)
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.Response:
-        """With the Host that the client signed."""
-        async with self._client.request(
-            request.method,
-            URL(f"{self._server.origin()}{request.rel_url.raw_path_qs}", encoded=True),
-            headers={n: v for n, v in request.headers.items() if n.lower() not in _HOP},
-            data=body,
-        ) as answer:
-            headers = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP}
-            if request.method == "HEAD":
-                headers["Content-Length"] = answer.headers.get("Content-Length", "0")
-                return web.Response(status=answer.status, headers=headers)
-            return web.Response(status=answer.status, body=await answer.read(), headers=headers)
+        return await passing.forward(self._client, self._server, request, body)
 
 
 class StoreProxies:
@@ -236,24 +220,3 @@ def _gone(request: web.BaseRequest) -> bool:
 async def _until_gone(request: web.BaseRequest) -> None:
     while not _gone(request):  # noqa: ASYNC110  # aiohttp tells a handler nothing of it
         await asyncio.sleep(_GONE_POLL)
-
-
-def _refuse(status: int, code: str) -> web.Response:
-    body = f"<Error><Code>{code}</Code></Error>"
-    return web.Response(status=status, body=body, content_type="application/xml")
-
-
-def _cut(request: web.BaseRequest) -> web.Response:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _torn(request: web.BaseRequest, whole: web.Response) -> web.StreamResponse:
-    body = whole.body if isinstance(whole.body, bytes) else b""
-    length = str(max(len(body), 2))  # a PUT's answer has no body: it promises one
-    half = web.StreamResponse(status=whole.status, headers={**whole.headers, "Content-Length": length})
-    await half.prepare(request)
-    await half.write(body[: len(body) // 2] or b"<")
-    _cut(request)
-    return half

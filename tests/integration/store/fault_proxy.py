@@ -3,11 +3,10 @@
 import asyncio
 from typing import NamedTuple
 
-import aiohttp
 from aiohttp import web
 from yarl import URL
 
-_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
+from tests.stack import passing
 
 
 class Seen(NamedTuple):
@@ -28,11 +27,7 @@ class FaultProxy:
 
     async def start(self) -> str:
         """Returns the URL to send to."""
-        self._client = aiohttp.ClientSession(
-            auto_decompress=False,
-            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
+        self._client = passing.client()
         runner = web.ServerRunner(web.Server(self._handle))
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -63,55 +58,29 @@ class FaultProxy:
         if self._next is not None and self._next[0] == request.method:
             fault, self._next = self._next[1], None
         if fault.startswith("early "):
-            return _refuse(fault.removeprefix("early "))
+            return self._refuse(fault.removeprefix("early "))
         body = bytearray(await request.read())
         match fault:
             case "reset":
-                return _cut(request)
+                return passing.cut(request)
             case "silence":
                 await self._over.wait()
-                return _cut(request)
+                return passing.cut(request)
             case "half":
-                return await self._half(request, bytes(body))
+                return await passing.half(request, await self._forward(request, bytes(body)))
             case "damaged":
                 body[len(body) // 2] ^= 1
             case "" | "lost_response":
                 pass
             case _:
-                return _refuse(fault)
+                return self._refuse(fault)
         answer = await self._forward(request, bytes(body))
-        return answer if fault != "lost_response" else _cut(request)
+        return answer if fault != "lost_response" else passing.cut(request)
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.Response:
-        """With the Host that the client signed."""
-        async with self._client.request(
-            request.method,
-            URL(f"{self._server.origin()}{request.rel_url.raw_path_qs}", encoded=True),
-            headers={n: v for n, v in request.headers.items() if n.lower() not in _HOP},
-            data=body,
-        ) as answer:
-            headers = {n: v for n, v in answer.headers.items() if n.lower() not in _HOP}
-            return web.Response(status=answer.status, body=await answer.read(), headers=headers)
+        return await passing.forward(self._client, self._server, request, body)
 
-    async def _half(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse:
-        whole = await self._forward(request, body)
-        assert isinstance(whole.body, bytes)
-        half = web.StreamResponse(
-            status=whole.status, headers={**whole.headers, "Content-Length": str(len(whole.body))}
-        )
-        await half.prepare(request)
-        await half.write(whole.body[: len(whole.body) // 2])
-        _cut(request)
-        return half
-
-
-def _refuse(answer: str) -> web.Response:
-    status, code = answer.split(" ")
-    body = f"<Error><Code>{code}</Code></Error>"
-    return web.Response(status=int(status), body=body, content_type="application/xml")
-
-
-def _cut(request: web.BaseRequest) -> web.Response:
-    assert request.transport is not None
-    request.transport.abort()
-    return web.Response()
+    @staticmethod
+    def _refuse(fault: str) -> web.Response:
+        status, code = fault.split(" ")
+        return passing.refuse(int(status), code)
