@@ -6,7 +6,6 @@ Each is a context manager that replaces a real function of the product, and noth
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from hashlib import sha256
 from typing import Any
 from unittest import mock
 
@@ -16,8 +15,7 @@ from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
-from workers.ledger.entries import StoredObject
-from workers.ledger.flush import Commit, Flusher, unit_of
+from workers.ledger.flush import Commit, Flusher, upload_of
 from workers.ledger.head import Head, Hint, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
@@ -183,20 +181,7 @@ def seal_again() -> Iterator[None]:
 
         async with flusher.uploads:
             sealed, unit_key = await flusher.retry.call(once)
-        stored = StoredObject(
-            key=key,
-            workspace=group.workspace,
-            source=group.source,
-            day=group.day,
-            disposition=group.disposition,
-            clock=group.clock,
-            records=len(lines),
-            plain_bytes=len(plain),
-            stored_bytes=len(sealed.body),
-            sha256=sha256(sealed.body).hexdigest(),
-            key_generation=unit_key.generation,
-        )
-        return flush._Upload(stored, unit_of(group), unit_key)
+        return upload_of(group, key, len(lines), len(plain), sealed, unit_key)
 
     with mock.patch.object(Flusher, "_upload", upload):
         yield

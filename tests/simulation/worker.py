@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tests.simulation import records
 from tests.simulation.keys import Keys
@@ -16,6 +16,7 @@ from workers.ledger.entries import Writer
 from workers.ledger.flush import Flusher
 from workers.ledger.pack import Compression, Packer
 from workers.roles.claims import Claims
+from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
 from workers.store.retry import Retry
 
@@ -130,7 +131,7 @@ class Worker:
         )
         member = Member(name, kafka, claims._topic_id, world.group, owner, self._rng)
         claims.stream = owner.stream = self.member = member
-        await first_of(member.run(), self._ticking(owner), owner.failed)
+        await first_of(member.run, lambda: self._ticking(owner), lambda: owner.failed)
 
     async def _ticking(self, owner: Owner) -> None:
         while True:
@@ -163,16 +164,3 @@ class Worker:
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         return {"write-keys": (1,), "workspaces": (1,)}
-
-
-async def first_of(*works: Awaitable[Any]) -> None:
-    """Until one ends; raises what that one raised."""
-    tasks = [asyncio.ensure_future(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in done:
-        task.result()

@@ -110,20 +110,7 @@ class Flusher:
             lines.clear()  # the memory goes group by group
             await self.retry.call(lambda: self._put(key, sealed))
         self.uploaded()
-        stored = StoredObject(
-            key=key,
-            workspace=group.workspace,
-            source=group.source,
-            day=group.day,
-            disposition=group.disposition,
-            clock=group.clock,
-            records=records,
-            plain_bytes=plain_bytes,
-            stored_bytes=len(sealed.body),
-            sha256=sha256(sealed.body).hexdigest(),
-            key_generation=unit_key.generation,
-        )
-        return _Upload(stored, unit_of(group), unit_key)
+        return upload_of(group, key, records, plain_bytes, sealed, unit_key)
 
     async def _sealed(self, group: Group, lines: list[bytes], key: str) -> tuple[int, Sealed, UnitSealer]:
         """Plain bytes, the sealed object, and what sealed it."""
@@ -200,6 +187,26 @@ class _Upload(NamedTuple):
     stored: StoredObject
     unit: Unit
     key: UnitSealer
+
+
+def upload_of(
+    group: Group, key: str, records: int, plain_bytes: int, sealed: Sealed, unit_key: UnitSealer
+) -> _Upload:
+    """What the entry will say of the object at `key`, and what sealed it."""
+    stored = StoredObject(
+        key=key,
+        workspace=group.workspace,
+        source=group.source,
+        day=group.day,
+        disposition=group.disposition,
+        clock=group.clock,
+        records=records,
+        plain_bytes=plain_bytes,
+        stored_bytes=len(sealed.body),
+        sha256=sha256(sealed.body).hexdigest(),
+        key_generation=unit_key.generation,
+    )
+    return _Upload(stored, unit_of(group), unit_key)
 
 
 def unit_of(group: Group) -> Unit:

@@ -5,7 +5,6 @@ import gc
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from workers.observe.holds import Holds
 from workers.observe.http import HealthServer
 from workers.observe.logs import configure
 from workers.roles.claims import Claims
+from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
 from workers.roles.watch import Watch
@@ -138,16 +138,3 @@ def calm_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-async def first_of(*works: Callable[[], Awaitable[None]]) -> None:
-    """Runs all until one ends; then cancels the others and raises what that one raised."""
-    tasks = [asyncio.ensure_future(work()) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in done:
-        task.result()
