@@ -15,10 +15,12 @@ from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
+from workers.ledger.entries import FIRST_INCARNATION
 from workers.ledger.flush import Commit, Flusher, upload_of
 from workers.ledger.head import Head, Hint, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
+from workers.ledger.succession import LogId
 from workers.roles.owner import Owner
 from workers.store.port import IF_ABSENT, Denied, PreconditionFailed, Store
 from workers.store.retry import Retry
@@ -156,8 +158,9 @@ def own_genesis() -> Iterator[None]:
         written[f"{PROCESS.get()}{key}"] = body
         return await append(store, key, body, ours=ours, retry=retry)
 
-    async def mine(store: Store, at: ChainId, *args: Any) -> Head:
-        await open_chain(store, at, *args)
+    async def mine(store: Store, log_id: LogId, *args: Any) -> Head:
+        await open_chain(store, log_id, *args)
+        at = log_id.chain(FIRST_INCARNATION)
         return after_genesis(at, written[f"{PROCESS.get()}{at.genesis}"])
 
     with mock.patch.object(assign, "append", noted), mock.patch.object(assign, "_open", mine):

@@ -91,13 +91,15 @@ class World:
     def delete_entry(self, key: str) -> None:
         self.bucket.remove(key)
         self.deleted.add(key)
-        causes = {"ledger_broken", "log_start_above_head"}  # the latter if its records have expired too
+        causes = {"entry_deleted", "chain_broken", "log_start_above_head"}  # if its records have expired too
         self.lost_under[self.log_name(int(key.split("/")[-2]))] |= causes
         self.counts["deleted_entry"] += 1
 
     def recreate_topic(self) -> None:
         self.topic.make_anew(f"topic-{len(self.topic.former) + 1}")
         self.group.offsets.clear()
+        for partition in range(len(self.topic.logs)):
+            self.lost_under[self.log_name(partition)].add("topic_recreated")
 
     def bounds_told(self, partition: int) -> None:
         """Retention strikes right after a claim asked where the log begins."""
@@ -220,7 +222,7 @@ class World:
             if partition in self.group.assigned.get(worker.process.name, ()):
                 error = worker.owner.halted.get(partition)
                 if error is not None:
-                    return str(getattr(error, "cause", "ledger_broken"))
+                    return str(getattr(error, "cause", error))
         return None
 
     async def _stopped(self) -> None:

@@ -6,24 +6,16 @@ carry on where the ledger ends (cut, re-created, swapped) halts its partition: n
 
 import secrets
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from workers.errors import Fatal
-from workers.ledger import entries
-from workers.ledger.chain import append, read
+from workers.ledger import entries, halts
+from workers.ledger.chain import append
 from workers.ledger.entries import FIRST_INCARNATION, Genesis, Writer
-from workers.ledger.head import Head, Hint, after_genesis, read_head
-from workers.ledger.names import ChainId
+from workers.ledger.halts import Halted, acknowledge
+from workers.ledger.head import Head, Hint, after_genesis
+from workers.ledger.succession import LogId, current
 from workers.store.port import Store
 from workers.store.retry import Retry
-
-
-class Halted(Fatal):
-    """One partition can't go on; the others do. `cause` is the metric label."""
-
-    def __init__(self, cause: str, message: str, *, remedy: str) -> None:
-        super().__init__(message, remedy=remedy)
-        self.cause = cause
 
 
 class PartitionLog(Protocol):
@@ -36,12 +28,6 @@ class PartitionLog(Protocol):
         """The value of the record at exactly `offset`, None where there is none."""
 
 
-class LogId(NamedTuple):
-    topic: str
-    topic_id: str
-    partition: int
-
-
 async def claim(
     store: Store,
     log_id: LogId,
@@ -52,30 +38,21 @@ async def claim(
     now: int,
     retry: Retry,
 ) -> Head:
-    """The head to go on from; opens the chain where there is none.
-
-    Raises Halted, or Fatal for a broken chain.
-    """
-    chain = await current_chain(store, log_id, retry)
-    head = await read_head(store, chain, hint, retry)
+    """The head to go on from; opens the chain where there is none. Raises Halted."""
+    head = await current(store, log_id, hint, retry)
     start, end = await log.bounds()
     if head is None:
-        head = await _open(store, chain, start, writer, now, retry)
+        head = await _open(store, log_id, start, writer, now, retry)
     await check_log(head, start, end, log)
-    return head
+    anchor = head.anchor
+    if anchor is None or anchor.offset < start or anchor.offset + 1 == head.next:
+        return head
+    # what the ledger counted as gaps behind its last record must still be gaps: see gap_filled
+    return head._replace(reads_from=anchor.offset + 1)
 
 
-async def current_chain(store: Store, log_id: LogId, retry: Retry) -> ChainId:
-    """The newest incarnation: a new one is opened only by acknowledging a loss, so there are few."""
-    newest = ChainId(log_id.topic, log_id.topic_id, FIRST_INCARNATION, log_id.partition)
-    while True:
-        following = newest._replace(incarnation=newest.incarnation + 1)
-        if await read(store, following.genesis, retry) is None:
-            return newest
-        newest = following
-
-
-async def _open(store: Store, chain: ChainId, start: int, writer: Writer, now: int, retry: Retry) -> Head:
+async def _open(store: Store, log_id: LogId, start: int, writer: Writer, now: int, retry: Retry) -> Head:
+    chain = log_id.chain(FIRST_INCARNATION)
     genesis = Genesis(
         topic=chain.topic,
         topic_id=chain.topic_id,
@@ -88,26 +65,27 @@ async def _open(store: Store, chain: ChainId, start: int, writer: Writer, now: i
     )
     body = entries.encode(genesis)
     stored = await append(store, chain.genesis, body, ours=lambda winner: winner == body, retry=retry)
-    # whoever won, the stored genesis is obeyed; the winner may have written entries meanwhile
-    return await read_head(store, chain, None, retry) or after_genesis(chain, stored.body)
+    # whoever won, the stored genesis is obeyed; the winner may have written entries meanwhile, or closed it
+    return await current(store, log_id, None, retry) or after_genesis(chain, stored.body)
 
 
 async def check_log(head: Head, start: int, end: int, log: PartitionLog) -> None:
     """Raises Halted unless the log [start, end) carries on at `head`."""
     where = f"{head.chain.topic}[{head.chain.partition}]"
+    command = acknowledge(head.chain.topic, head.chain.partition)
     if head.next < start:
         raise Halted(
-            "log_start_above_head",
+            halts.LOG_START_ABOVE_HEAD,
             f"{where}: the log now starts at {start}, the ledger ends at {head.next}: "
             f"{start - head.next} offsets were deleted before they could be archived",
-            remedy="Records are lost: was a retention too short? The partition stays halted; a topic "
-            "made anew begins new chains",
+            remedy=f"They are lost: was a retention too short? {command} puts that on record and goes on",
         )
     if head.next > end:
         raise Halted(
-            "head_above_log_end",
+            halts.HEAD_ABOVE_LOG_END,
             f"{where}: the log ends at {end}, below the ledger's {head.next}",
-            remedy="The log was cut (an unclean leader election, a restored broker). Compare its replicas",
+            remedy="The log was cut (an unclean leader election, a restored broker). Compare its replicas; "
+            f"if none has more, {command}",
         )
     anchor = head.anchor
     if anchor is None or anchor.offset < start:
@@ -117,7 +95,19 @@ async def check_log(head: Head, start: int, end: int, log: PartitionLog) -> None
         return  # it expired while we asked
     if value is None or sha256(value).hexdigest() != anchor.sha256:
         raise Halted(
-            "anchor_differs",
+            halts.ANCHOR_DIFFERS,
             f"{where}: offset {anchor.offset} no longer holds the record that the ledger archived",
-            remedy="This is another log, or it was cut and grew again. Compare with its replicas and backups",
+            remedy="This is another log, or it was cut and grew again. Compare its replicas and backups; "
+            f"if none has it, {command}",
         )
+
+
+def gap_filled(head: Head, offset: int) -> Halted:
+    """For a record at `offset`, behind the anchor and before the head: the log was cut in a gap, and grew."""
+    where = f"{head.chain.topic}[{head.chain.partition}]"
+    return Halted(
+        halts.ANCHOR_DIFFERS,
+        f"{where}: offset {offset} holds a record, where there was none when the ledger counted it",
+        remedy="This is another log, or it was cut and grew again. Compare with its replicas and backups; "
+        f"if none differs, {acknowledge(head.chain.topic, head.chain.partition)}",
+    )

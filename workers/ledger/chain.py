@@ -8,7 +8,7 @@ never believed before the winner was read.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from workers.errors import Fatal
+from workers.ledger.halts import ENTRY_DELETED, Halted
 from workers.store.port import IF_ABSENT, Got, NotFound, PreconditionFailed, Store, Unavailable
 from workers.store.retry import Retry
 
@@ -26,7 +26,7 @@ async def append(
     """Writes `body` at `key` if the name is free, and says who holds it.
 
     409, 5xx, time-outs and lost connections send the same bytes again, as `retry` allows; 401 and 403 are
-    holds. `ours(winner)` tells our own earlier write from somebody else's. Raises Fatal where the name is
+    holds. `ours(winner)` tells our own earlier write from somebody else's. Raises Halted where the name is
     taken and nothing is found: somebody deletes entries, and writing again could replace a committed one.
     """
     missing = 0
@@ -44,7 +44,8 @@ async def append(
         except NotFound:
             missing += 1
             if missing >= READS_BEFORE_HALT:
-                raise Fatal(
+                raise Halted(
+                    ENTRY_DELETED,
                     f"{store.name}/{key} was refused as existing and then not found, {missing} times",
                     remedy="Something deletes ledger entries: stop it (a lifecycle rule, a clean-up job), "
                     "restore the entry from its versions, then start again",

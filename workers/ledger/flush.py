@@ -13,9 +13,9 @@ from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
 from workers.ledger import entries
-from workers.ledger.assign import Halted
 from workers.ledger.chain import append
 from workers.ledger.entries import Anchor, Entry, StoredObject, Writer
+from workers.ledger.halts import KEY_WITHDRAWN, Halted
 from workers.ledger.head import Head, after_entry
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Packer
@@ -34,7 +34,7 @@ class KeyWithdrawn(Halted):
 
     def __init__(self, unit: Unit, error: Poison) -> None:
         super().__init__(
-            "key_withdrawn",
+            KEY_WITHDRAWN,
             f"records wait for {unit.workspace}/{unit.source} of {unit.day} ({unit.clock}): {error.message}",
             remedy=error.remedy or "Let the workspace's retention reject records of that day",
         )
@@ -175,11 +175,12 @@ class Flusher:
         key, body = chain.entry(batch.first), entries.encode(entry)
 
         def ours(winner: bytes) -> bool:
-            return entries.decode(Entry, winner, key).attempt == attempt
+            found = entries.decode_slot(winner, key)
+            return isinstance(found, Entry) and found.attempt == attempt
 
         stored = await append(self.ledger, key, body, ours=ours, retry=self.retry)
         if not stored.won:
-            raise Fenced(f"{self.ledger.name}/{key} was committed by another worker")
+            raise Fenced(f"{self.ledger.name}/{key} was committed by another worker, or closes the chain")
         return Commit(*after_entry(chain, batch.first, stored.body))
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from workers.ledger import entries
 from workers.ledger.chain import read
-from workers.ledger.entries import Anchor, Entry, Genesis
+from workers.ledger.entries import Anchor, Closing, Entry, Genesis
+from workers.ledger.halts import Halted
 from workers.ledger.names import ChainId
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -17,30 +18,45 @@ STRIDE = 1 << 16  # offsets; the first leap of a search, doubled at each
 
 
 class Hint(NamedTuple):
-    """Names an entry: `first` and its bytes' SHA-256 in hex."""
+    """Names an entry: `first` and its bytes' SHA-256 in hex; `chain` is its topic id and incarnation."""
 
     first: int
     digest: str
+    chain: str = ""  # hints of older versions do not say
+    next: int | None = None  # where the entry ends, as the group's offset says
 
     def __str__(self) -> str:
-        return f"{self.first}:{self.digest}"
+        return f"{self.first}:{self.digest}:{self.chain}"
 
     @classmethod
-    def parse(cls, text: str) -> "Hint | None":
-        first, _, digest = text.partition(":")
-        return cls(int(first), digest) if first.isascii() and first.isdigit() else None
+    def parse(cls, text: str, following: int | None = None) -> "Hint | None":
+        """From the group's metadata and offset."""
+        first, _, rest = text.partition(":")
+        digest, _, chain = rest.partition(":")
+        if not first.isascii() or not first.isdigit():
+            return None
+        return cls(int(first), digest, chain, following)
 
 
 class Head(NamedTuple):
     chain: ChainId
-    first: int | None  # of the newest entry; None while there is only a genesis
-    next: int  # where the next entry begins
-    digest: str  # of the newest entry's bytes, or the genesis'
+    first: int | None  # of the newest entry, or of the closing; None while there is only a genesis
+    next: int  # where the next entry begins; of a closed chain, the closing's place
+    digest: str  # of the newest entry's bytes, the closing's, or the genesis'
     anchor: Anchor | None
+    closing: Closing | None = None  # of a closed chain: nothing follows in it
+    reads_from: int | None = None  # set by a claim that has the log read from before `next`
 
     @property
     def hint(self) -> Hint | None:
-        return None if self.first is None else Hint(self.first, self.digest)
+        if self.first is None or self.closing is not None:
+            return None
+        return Hint(self.first, self.digest, chain_mark(self.chain), self.next)
+
+
+def chain_mark(chain: ChainId) -> str:
+    """What a hint calls its chain."""
+    return f"{chain.topic_id}.{chain.incarnation}"
 
 
 def after_genesis(chain: ChainId, body: bytes) -> Head:
@@ -51,78 +67,140 @@ def after_genesis(chain: ChainId, body: bytes) -> Head:
 
 
 def after_entry(chain: ChainId, first: int, body: bytes) -> tuple[Entry, Head]:
-    """Checks what one entry says of itself. Raises Fatal."""
+    """Checks what one entry says of itself. Raises Halted, for a closing too."""
+    found, head = after_slot(chain, first, body)
+    if isinstance(found, Closing):
+        raise entries.broken(chain.entry(first), "it is a closing where an entry was due")
+    return found, head
+
+
+def after_slot(chain: ChainId, first: int, body: bytes) -> tuple[Entry | Closing, Head]:
+    """Checks what an entry, or the closing that ends a chain, says of itself. Raises Halted."""
     where = chain.entry(first)
-    entry = entries.decode(Entry, body, where)
-    if not entries.belongs(entry, chain) or entry.first != first:
+    found = entries.decode_slot(body, where)
+    if not entries.belongs(found, chain) or found.first != first:
         raise entries.broken(where, "it is another chain's entry, or another place's")
-    if entry.next <= entry.first or entry.counted != entry.next - entry.first:
-        raise entries.broken(where, f"it counts {entry.counted} offsets in [{entry.first}, {entry.next})")
-    return entry, Head(chain, first, entry.next, entries.digest(body), entry.anchor)
+    if isinstance(found, Closing):
+        return found, Head(chain, first, first, entries.digest(body), None, found)
+    if found.next <= found.first or found.counted != found.next - found.first:
+        raise entries.broken(where, f"it counts {found.counted} offsets in [{found.first}, {found.next})")
+    return found, Head(chain, first, found.next, entries.digest(body), found.anchor)
 
 
-def follows(head: Head, entry: Entry) -> None:
-    """Raises Fatal unless `entry` continues the chain after `head`."""
-    if entry.previous != head.digest:
-        raise entries.broken(head.chain.entry(entry.first), "it does not name the entry before it")
+def follows(head: Head, found: Entry | Closing) -> None:
+    """Raises Halted unless `found` continues the chain after `head`."""
+    if found.previous != head.digest:
+        raise entries.broken(head.chain.entry(found.first), "it does not name the entry before it")
 
 
 async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retry) -> Head | None:
-    """The head, or None where the chain has no genesis. Raises Fatal for a broken chain.
+    """The head, or None where the chain has no genesis; of a closed chain, its closing.
 
-    Requests: genesis, the hint's entry, each newer one, one not found; a search adds O(log entries).
+    Raises Halted for a chain that is broken, and not closed. What lies before the hint, or before the last
+    entry, is not looked at: that is verify's.
+    Requests: genesis, the hint's entry, each newer one, one not found, one list; a search adds O(log
+    entries).
     """
     genesis = await read(store, chain.genesis, retry)
     if genesis is None:
+        if await last_slot(store, chain, 0, retry) is None:
+            return None
+        raise entries.missing(chain.genesis, "there are entries, but no genesis")
+    return await head_behind(store, chain, genesis, hint, retry)
+
+
+async def head_behind(store: Store, chain: ChainId, genesis: bytes, hint: Hint | None, retry: Retry) -> Head:
+    """As read_head, of a chain whose genesis was read."""
+    try:
+        head = after_genesis(chain, genesis)
+        near = await _hinted(store, chain, hint, retry) if hint else None
+        return await _follow(store, near or await _last(store, head, retry) or head, retry)
+    except Halted:
+        if (closed := await closed_head(store, chain, retry)) is None:
+            raise
+        return closed
+
+
+async def closed_head(store: Store, chain: ChainId, retry: Retry) -> Head | None:
+    """The closing that ends the chain, whatever lies before it; None for a chain that is not closed."""
+    last = await last_slot(store, chain, 0, retry)
+    body = None if last is None else await read(store, chain.entry(last), retry)
+    if last is None or body is None:
         return None
-    head = after_genesis(chain, genesis)
-    near = await _hinted(store, chain, hint, retry) if hint else None
-    if near is None:
-        first = await _search(store, chain, head.next, retry)
-        if first is not None and first != head.next:
-            body = await read(store, chain.entry(first), retry)
-            near = None if body is None else after_entry(chain, first, body)[1]
-    head = near or head
-    while (body := await read(store, chain.entry(head.next), retry)) is not None:
-        entry, newer = after_entry(chain, head.next, body)
-        follows(head, entry)
+    try:
+        head = after_slot(chain, last, body)[1]
+    except Halted:
+        return None
+    return head if head.closing else None
+
+
+async def _follow(store: Store, head: Head, retry: Retry) -> Head:
+    """To the end of the chain by entries. Raises Halted."""
+    chain = head.chain
+    while head.closing is None:
+        body = await read(store, chain.entry(head.next), retry)
+        if body is None:
+            if await first_after(store, chain, head.next, retry) is None:
+                return head
+            # there are entries behind it: either it was written since we looked, or it is missing
+            body = await read(store, chain.entry(head.next), retry)
+        if body is None:
+            raise entries.missing(chain.entry(head.next), "there are entries behind it")
+        found, newer = after_slot(chain, head.next, body)
+        follows(head, found)
         head = newer
     return head
 
 
 async def _hinted(store: Store, chain: ChainId, hint: Hint, retry: Retry) -> Head | None:
-    body = await read(store, chain.entry(hint.first), retry)
-    if body is None or entries.digest(body) != hint.digest:
+    """None for a hint that may be another chain's. Raises Halted for one of this chain that is not met."""
+    where = chain.entry(hint.first)
+    body = await read(store, where, retry)
+    ours = hint.chain == chain_mark(chain)
+    if body is None:
+        if ours:
+            raise entries.missing(where, "the group's hint names it")
         return None
-    return after_entry(chain, hint.first, body)[1]
+    if entries.digest(body) != hint.digest:
+        if ours:
+            raise entries.broken(where, "the group's hint names other bytes")
+        return None
+    return after_slot(chain, hint.first, body)[1]
 
 
-async def _search(store: Store, chain: ChainId, genesis_first: int, retry: Retry) -> int | None:
-    """`first` of the last entry listed, by leaps and then halves; None where there is no entry."""
+async def _last(store: Store, head: Head, retry: Retry) -> Head | None:
+    """Behind the last entry that is listed; None where there is at most one: following finds it."""
+    last = await last_slot(store, head.chain, head.next, retry)
+    if last is None or last == head.next:
+        return None
+    body = await read(store, head.chain.entry(last), retry)
+    return None if body is None else after_slot(head.chain, last, body)[1]
 
-    async def first_after(offset: int) -> int | None:
-        """The smallest `first` above `offset`."""
 
-        async def attempt() -> int | None:
-            async for stat in store.list(
-                chain.prefix, after=chain.entry(offset) if offset >= 0 else "", limit=1
-            ):
-                name = stat.key.removeprefix(chain.prefix).removesuffix(".json")
-                return int(name) if name.isdigit() else None  # genesis.json sorts behind all entries
-            return None
+async def first_after(store: Store, chain: ChainId, offset: int, retry: Retry) -> int | None:
+    """The smallest `first` of an entry above `offset`."""
 
-        return await retry.call(attempt)
+    async def attempt() -> int | None:
+        async for stat in store.list(chain.prefix, after=chain.entry(offset) if offset >= 0 else "", limit=1):
+            name = stat.key.removeprefix(chain.prefix).removesuffix(".json")
+            return int(name) if name.isdigit() else None  # genesis.json sorts behind all entries
+        return None
 
-    known = await first_after(genesis_first - 1)
+    return await retry.call(attempt)
+
+
+async def last_slot(store: Store, chain: ChainId, start: int, retry: Retry) -> int | None:
+    """`first` of the last entry listed from `start` on, by leaps and then halves; None if none."""
+    known = await first_after(store, chain, start - 1, retry)
     if known is None:
         return None
     stride = STRIDE
-    while (found := await first_after(known + stride)) is not None:
+    while (found := await first_after(store, chain, known + stride, retry)) is not None:
         known, stride = found, stride * 2
     low, high = known, known + stride  # there is an entry at `low`, none above `high`
     while low < high:
         middle = (low + high) // 2
-        found = await first_after(middle)
+        found = await first_after(store, chain, middle, retry)
         if found is None:
             high = middle
         else:

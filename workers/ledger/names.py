@@ -10,6 +10,17 @@ FLEET = "fleet.json"
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
+def topic_prefix(topic: str) -> str:
+    """Of all chains of a topic's name."""
+    return f"ledger/v1/{topic}/"
+
+
+def incarnation_of(folder: str) -> tuple[str, int] | None:
+    """(topic id, incarnation) of `{topic_id}.{incarnation}`; None for any other name."""
+    topic_id, _, number = folder.rpartition(".")
+    return (topic_id, int(number)) if topic_id and number.isascii() and number.isdigit() else None
+
+
 class ChainId(NamedTuple):
     """One log of one partition. An acknowledged loss opens the next incarnation."""
 
@@ -20,7 +31,7 @@ class ChainId(NamedTuple):
 
     @property
     def prefix(self) -> str:
-        return f"ledger/v1/{self.topic}/{self.topic_id}.{self.incarnation}/{self.partition:05d}/"
+        return f"{topic_prefix(self.topic)}{self.topic_id}.{self.incarnation}/{self.partition:05d}/"
 
     @property
     def genesis(self) -> str:

@@ -15,6 +15,7 @@ class Partition:
     def __init__(self, head: Head, flusher: Flusher) -> None:
         self.head = head
         self.batch = Batch(head.next)
+        self.due = head.next if head.reads_from is None else head.reads_from  # where the next chunk starts
         self._flusher = flusher
         self._flights: deque[asyncio.Task[Commit]] = deque()
         self._in_flight: dict[asyncio.Task[Commit], Batch] = {}

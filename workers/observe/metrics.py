@@ -15,6 +15,7 @@ from topics import workspaces, write_keys
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
+from workers.ledger import halts
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -83,14 +84,6 @@ DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
 # declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
 HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale", "kafka_silent")
-HALT_CAUSES = (
-    "anchor_differs",
-    "head_above_log_end",
-    "key_withdrawn",
-    "ledger_broken",
-    "log_start_above_head",
-)
-
 # -- records ---------------------------------------------------------------------------------------
 
 RECORDS_IN = _counter(
@@ -139,7 +132,7 @@ HALTS = _counters(
     "strongroom_halts_total",
     "partitions",
     "Partitions that were halted until a person acts (log line `partition_halted`).",
-    cause=HALT_CAUSES,
+    cause=halts.CAUSES,
 )
 
 # -- the worker ------------------------------------------------------------------------------------

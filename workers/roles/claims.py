@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from workers.errors import Retryable
-from workers.ledger.assign import LogId, claim
+from workers.ledger.assign import claim
 from workers.ledger.entries import Writer
 from workers.ledger.head import Head, Hint
+from workers.ledger.succession import LogId
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -74,7 +75,10 @@ class Claims:
 
     async def _hint(self, partition: int) -> Hint | None:
         found = {} if self.stream is None else await self.stream.hints([partition])
-        return Hint.parse(found[partition][1]) if partition in found else None
+        if partition not in found:
+            return None
+        following, text = found[partition]
+        return Hint.parse(text, following)
 
 
 class _PartitionLog:

@@ -10,12 +10,13 @@ from typing import Protocol
 
 import structlog
 
-from workers.errors import Fatal, StrongroomError
+from workers.errors import Fatal
 from workers.intake.dispositions import Disposition
 from workers.intake.sort import Sorter
-from workers.ledger.assign import Halted
+from workers.ledger.assign import gap_filled
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Commit, Fenced, Flusher
+from workers.ledger.halts import ACKNOWLEDGED, cause_of
 from workers.ledger.head import Head
 from workers.ledger.partition import Partition
 from workers.observe import metrics
@@ -28,6 +29,8 @@ NEARLY_FULL = (
     0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
 )
 STALE_POLL = 0.05  # seconds between looks at a policy copy that is too old to decide on
+LOSS_LOOK = 10.0  # seconds between looks whether a halted partition's loss was put on record meanwhile
+HALT_LOOK = 300.0  # and whether what halted another one was mended: to find that out costs a flush
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +91,25 @@ class Owner:
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
         self._background: set[asyncio.Task[None]] = set()
+        self._hinting: asyncio.Task[None] | None = None
         self.stream: Stream | None = None
-        self.halted: dict[int, StrongroomError] = {}
+        self.halted: dict[int, Fatal] = {}
+        self._look_due: dict[int, float] = {}  # halted partition → uptime at which it is claimed again
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- what the stream calls ------------------------------------------------------------------
 
     async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
         """Where each partition goes on, by the ledger; None for one that is halted."""
-        await self.revoked(partitions)
+        await self._drop(partitions)
         places = await asyncio.gather(*(self._claim_one(number) for number in sorted(partitions)))
         self._step()
         return dict(zip(sorted(partitions), places, strict=True))
 
     async def revoked(self, partitions: frozenset[int]) -> None:
-        gone = [self._owned.pop(number) for number in partitions if number in self._owned]
         for number in partitions:
             self.halted.pop(number, None)
-        self._changed.set()
-        dropped = await asyncio.gather(*(partition.drop() for partition in gone))
-        metrics.RECORDS_DROPPED.inc(sum(dropped))
-        self._measure()
+        await self._drop(partitions)
 
     async def take(self, chunk: Chunk) -> None:
         """Sorts a chunk into its partition's batch. Waits for room and for a policy that is fresh enough."""
@@ -116,10 +117,17 @@ class Owner:
         if partition is None or not await self._may_take(partition):
             return
         batch = partition.batch
-        if chunk.start != batch.next:
+        if chunk.start != partition.due:
             # fetched before this partition was claimed anew: the seek brings the right one
-            log.warning("chunk_out_of_place", partition=partition.number, start=chunk.start, next=batch.next)
+            log.warning("chunk_out_of_place", partition=chunk.partition, start=chunk.start, due=partition.due)
             return
+        if chunk.records and chunk.records[0].offset < batch.next:
+            changed = gap_filled(partition.head, chunk.records[0].offset)
+            self._in_background(self._halt_owned(partition.number, changed))
+            return
+        partition.due = chunk.end
+        if chunk.end <= batch.next:
+            return  # all of it lies before the head, and is still gaps
         now = self._now()
         bytes_before = batch.sorting.value_bytes
         self._sorter.sort(chunk.records, now=now, into=batch.sorting)
@@ -164,7 +172,10 @@ class Owner:
             if began is not None and uptime - began >= self._limits.flush_interval:
                 self._flush(partition)
         self._measure()
-        await self._leave_hints()
+        self._look_at_halts(uptime)
+        if self._hinting is None or self._hinting.done():
+            # beside the flushes: a coordinator that is mute must not hold them up
+            self._hinting = self._in_background(self._leave_hints())
 
     async def _leave_hints(self) -> None:
         """Kafka's group offsets follow the ledger, never the other way round."""
@@ -194,10 +205,18 @@ class Owner:
         except Fatal as error:
             self._halt(number, error)
             return None
-        self._owned[number] = Partition(head, self._flusher)
+        self.halted.pop(number, None)
+        partition = self._owned[number] = Partition(head, self._flusher)
         self._hinted.pop(number, None)
         log.info("partition_claimed", partition=number, next=head.next, incarnation=head.chain.incarnation)
-        return head.next
+        return partition.due
+
+    async def _drop(self, partitions: frozenset[int]) -> None:
+        gone = [self._owned.pop(number) for number in partitions if number in self._owned]
+        self._changed.set()
+        dropped = await asyncio.gather(*(partition.drop() for partition in gone))
+        metrics.RECORDS_DROPPED.inc(sum(dropped))
+        self._measure()
 
     async def _may_take(self, partition: Partition) -> bool:
         """False if the partition went while we waited."""
@@ -258,23 +277,33 @@ class Owner:
             self.failed.set_exception(error)
 
     async def _claim_again(self, number: int) -> None:
-        await self.revoked(frozenset({number}))
+        await self._drop(frozenset({number}))
         if self.stream is not None:
             await self.stream.reclaim(frozenset({number}))
 
     async def _halt_owned(self, number: int, error: Fatal) -> None:
-        await self.revoked(frozenset({number}))
+        await self._drop(frozenset({number}))
         self._halt(number, error)
         if self.stream is not None:
             await self.stream.halt(frozenset({number}))
 
     def _halt(self, number: int, error: Fatal) -> None:
-        cause = error.cause if isinstance(error, Halted) else "ledger_broken"
+        cause, before = cause_of(error), self.halted.get(number)
         self.halted[number] = error
+        self._look_due[number] = self._uptime() + (LOSS_LOOK if cause in ACKNOWLEDGED else HALT_LOOK)
+        if before is not None and cause_of(before) == cause:
+            return  # it was looked at again, and is as it was
         metrics.HALTS.labels(cause=cause).inc()
         log.error("partition_halted", partition=number, cause=cause, error=error.message, remedy=error.remedy)
 
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+    def _look_at_halts(self, uptime: float) -> None:
+        """Claims again what is halted: a person may have mended it, or acknowledged the loss."""
+        due = frozenset(number for number in self.halted if uptime >= self._look_due[number])
+        if due and self.stream is not None:
+            self._look_due.update(dict.fromkeys(due, uptime + HALT_LOOK))  # one look at a time
+            self._in_background(self.stream.reclaim(due))
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         """Runs `work` beside the stream; what it raises ends the worker."""
         task = asyncio.create_task(work)
         self._background.add(task)
@@ -286,6 +315,7 @@ class Owner:
                 self.failed.set_exception(error)
 
         task.add_done_callback(done)
+        return task
 
     def _measure(self) -> None:
         oldest = [partition.oldest for partition in self._owned.values() if partition.oldest is not None]

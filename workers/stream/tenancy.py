@@ -53,11 +53,11 @@ class Tenancy:
             self._start_claim(partition)
 
     async def reclaim(self, partitions: frozenset[int]) -> None:
-        """Claims partitions of this tenure anew, and goes on where the Owner says; None halts them.
+        """Claims partitions of this tenure anew, halted ones too, and goes on where the Owner says.
 
         Returns when that is done, or the tenure has ended.
         """
-        held = sorted(partitions & self._next.keys())
+        held = sorted(partitions & (self._next.keys() | self.halted))
         if not self._closed and held:
             await asyncio.wait([self._start_claim(partition) for partition in held])
 

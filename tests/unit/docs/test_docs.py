@@ -11,7 +11,8 @@ import pytest
 
 from topics.registry import TOPICS
 from workers.__main__ import strongroom
-from workers.observe.metrics import HALT_CAUSES, HOLD_CAUSES
+from workers.ledger.halts import CAUSES
+from workers.observe.metrics import HOLD_CAUSES
 from workers.settings import BadSettings, Settings
 from workers.settings_checks import PREFIX
 
@@ -173,6 +174,6 @@ def test_exports_are_found_in_the_readme_and_bad_ones_seen(monkeypatch: pytest.M
         load(environment, monkeypatch)
 
 
-@pytest.mark.parametrize("cause", [*HOLD_CAUSES, *HALT_CAUSES])
+@pytest.mark.parametrize("cause", [*HOLD_CAUSES, *CAUSES])
 def test_operators_find_every_cause_of_a_hold_or_halt(cause: str) -> None:
     assert f"\n| `{cause}` |" in (ROOT / "docs/operations.md").read_text()

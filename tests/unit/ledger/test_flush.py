@@ -17,9 +17,9 @@ from tests.unit.ledger.world import (
 )
 from workers.intake.batch import Batch
 from workers.ledger import entries
-from workers.ledger.assign import Halted
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Fenced
+from workers.ledger.halts import Halted
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
 from workers.ledger.verify import Verifier

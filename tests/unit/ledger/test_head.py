@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.unit.ledger.world import WRITER, MemoryLog, begin, committed, log_id, retry
+from tests.unit.ledger.world import MemoryLog, begin, committed, log_id, retry
 from workers.errors import Fatal
-from workers.ledger.assign import Halted, claim
+from workers.ledger.halts import Halted
 from workers.ledger.head import Hint, read_head
 from workers.ledger.names import ChainId
 from workers.store.memory import MemoryStore
@@ -96,15 +96,6 @@ async def test_an_anchor_that_has_expired_is_no_reason_to_halt() -> None:
     log.records.clear()
     log.start = 5
     assert await begin(store, log) == heads[-1]
-
-
-async def test_another_topic_of_the_same_name_has_its_own_chain() -> None:
-    store, log = MemoryStore(), MemoryLog()
-    heads = await committed(store, log, [5])
-    recreated = log_id()._replace(topic_id="another")
-    head = await claim(store, recreated, MemoryLog(), hint=None, writer=WRITER, now=1, retry=retry())
-    assert head.next == 0
-    assert head.chain == ChainId("raw-events", "another", 1, 0) != heads[-1].chain
 
 
 async def test_a_newer_incarnation_is_the_current_one() -> None:

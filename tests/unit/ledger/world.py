@@ -6,25 +6,32 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
+
+from msgspec import structs
 
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Clock, Disposition, Group
-from workers.ledger.assign import LogId, claim
-from workers.ledger.entries import Writer
+from workers.ledger import halts
+from workers.ledger.assign import claim
+from workers.ledger.entries import Closing, Opens, Writer, encode
 from workers.ledger.flush import Flusher
 from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
+from workers.ledger.succession import LogId
 from workers.sealing.format import Sealed, seal
-from workers.sealing.keys import Unit, context_of, service_context
+from workers.sealing.keys import BLOB_BYTES, BLOB_VERSION, HEADER, Level, Unit, context_of, service_context
 from workers.sealing.refusals import KeyExpired, KeyShredded
 from workers.store.memory import MemoryStore
+from workers.store.port import IF_ABSENT
 from workers.store.retry import Retry
 
 TOPIC_ID = "5L6g3nShTeMCtKXX86swAA"
 WRITER = Writer("worker-0", "test")
 GROUP = Group("acme", "shop", "2026-11-25", Disposition.ACCEPTED, Clock.MAIN)
 # the headers of a true seal, for those who read headers
-SEAL = seal(b"", dek=bytes(32), msgid=secrets.token_bytes(28), wrapped=bytes(100), context={}).metadata
+WRAPPED = HEADER.pack(Level.DATA.value, BLOB_VERSION, bytes(16), 20261125, 1).ljust(BLOB_BYTES, b"\0")
+SEAL = seal(b"", dek=bytes(32), msgid=secrets.token_bytes(28), wrapped=WRAPPED, context={}).metadata
 
 
 async def no_sleep(seconds: float) -> None:
@@ -154,3 +161,37 @@ def done(head: Head) -> Callable[[], Awaitable[Head]]:
         return head
 
     return known
+
+
+def closing_of(newest: Head, opens: Opens, /, **more: Any) -> Closing:
+    """What an operator puts behind `newest`."""
+    chain = newest.chain
+    closing = Closing(
+        topic=chain.topic,
+        topic_id=chain.topic_id,
+        incarnation=chain.incarnation,
+        partition=chain.partition,
+        first=newest.next,
+        head=newest.next,
+        previous=newest.digest,
+        cause=halts.LOG_START_ABOVE_HEAD,
+        reason="retention was too short",
+        actor="ops",
+        host="bastion",
+        version="test",
+        attempt="0" * 16,
+        committed_at=1_764_000_000_000,
+        log=(opens.first, opens.first),
+        lost=max(0, opens.first - newest.next),
+        repeats=0,
+        broken=(),
+        opens=opens,
+    )
+    return structs.replace(closing, **more)
+
+
+async def closed(store: MemoryStore, newest: Head, opens: Opens, /, **more: Any) -> Closing:
+    """Ends the chain of `newest`, as an acknowledged loss does, and leaves the next chain unopened."""
+    closing = closing_of(newest, opens, **more)
+    await store.put(newest.chain.entry(closing.first), encode(closing), condition=IF_ABSENT)
+    return closing

@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.ledger.world import WRITER, MemoryLog, committed, log_id, retry
 from workers.errors import Retryable
+from workers.ledger.halts import Halted
 from workers.roles.claims import Claims
 from workers.store.memory import MemoryStore
 
@@ -57,7 +58,8 @@ async def test_a_claim_goes_on_at_the_head_whatever_the_group_says(hint: str) ->
     before = store.requests.total()
     assert await claims(0) == heads[-1]
     if hint == "right":
-        assert store.requests.total() - before == 4  # another incarnation, genesis, the hinted entry, no next
+        # two lists of chains, genesis, the hinted entry, none next, none listed behind it
+        assert store.requests.total() - before == 6
 
 
 async def test_a_topic_made_anew_is_not_archived_under_the_old_ones_chain() -> None:
@@ -69,4 +71,6 @@ async def test_a_topic_made_anew_is_not_archived_under_the_old_ones_chain() -> N
     with pytest.raises(Retryable, match="made anew"):
         await claims(0)
     again = await claims_on(kafka, store)
-    assert (await again(0)).chain.topic_id == "another"
+    with pytest.raises(Halted) as halted:
+        await again(0)
+    assert halted.value.cause == "topic_recreated"

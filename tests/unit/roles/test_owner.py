@@ -6,14 +6,16 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.unit.ledger.world import WRITER, MemoryLog, flusher, log_id, retry
+from tests.unit.ledger.world import WRITER, MemoryLog, closed, flusher, log_id, retry
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
+from workers.ledger.entries import Opens
 from workers.ledger.head import Head
 from workers.ledger.verify import Report, Verifier
+from workers.observe import metrics
 from workers.observe.health import Steps
-from workers.roles.owner import Limits, Owner
+from workers.roles.owner import LOSS_LOOK, Limits, Owner
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
 from workers.stream.chunk import Chunk
@@ -115,6 +117,10 @@ async def settled(owner: Owner) -> None:
     await asyncio.gather(*(partition.settle() for partition in owner.partitions.values()))
 
 
+def halts_counted() -> float:
+    return metrics.REGISTRY.get_sample_value("strongroom_halts_total", {"cause": "log_start_above_head"}) or 0
+
+
 async def test_a_partition_is_claimed_where_the_ledger_ends() -> None:
     world = World(logs={0: MemoryLog(start=3, end=9)})
     owner = world.owner()
@@ -148,8 +154,32 @@ async def test_a_batch_is_flushed_when_it_is_old_enough_and_leaves_a_hint() -> N
     await owner.tick()
     await settled(owner)
     await owner.tick()
+    await asyncio.sleep(0)
     assert world.stream.hints[0][0] == 3
     assert (await world.verify()).offsets == 3
+
+
+async def test_a_coordinator_that_is_mute_holds_up_no_flush() -> None:
+    world = World()
+    owner = world.owner()
+    asked = asyncio.Event()
+
+    async def mute(hints: Mapping[int, tuple[int, str]]) -> bool:
+        asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    world.stream.commit_hint = mute  # type: ignore[method-assign] # as a broker does that answers nothing
+    await owner.claim(frozenset({0}))
+    for _ in range(2):
+        await owner.take(world.chunk(0, 3))
+        world.time += 5_000
+        await owner.tick()
+        await settled(owner)
+        await owner.tick()
+        await asyncio.sleep(0)
+        assert asked.is_set()
+    assert (await world.verify()).offsets == 6
 
 
 async def test_a_range_without_records_is_archived_as_gaps() -> None:
@@ -250,6 +280,35 @@ async def test_a_log_that_does_not_carry_on_halts_its_partition_and_no_other() -
     assert set(owner.halted) == {0}
     await owner.take(Chunk(0, 0, 1, []))
     assert set(owner.partitions) == {1}
+
+
+async def test_a_partition_whose_loss_is_put_on_record_goes_on_by_itself() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 3))
+    await owner.drain()
+    newest = owner.partitions[0].head
+    world.logs[0].start = world.logs[0].end = 9
+    owner = world.owner()
+    before = halts_counted()
+    assert await owner.claim(frozenset({0})) == {0: None}
+    for _ in range(3):
+        assert not world.stream.reclaimed, "it was looked at again at once"
+        await owner.tick()
+        await asyncio.sleep(0.01)
+        world.time += int(LOSS_LOOK * 500)
+    assert world.stream.reclaimed == [{0: None}]
+    assert halts_counted() - before == 1, "one halt was counted twice"
+    await closed(world.store, newest, Opens(log_id(0).topic_id, 2, 9))
+    world.time += int(LOSS_LOOK * 1000)
+    await owner.tick()
+    await asyncio.sleep(0.01)
+    assert world.stream.reclaimed[1:] == [{0: 9}]
+    assert not owner.halted
+    await owner.take(world.chunk(0, 2))
+    await owner.drain()
+    assert owner.partitions[0].head.next == 11
 
 
 async def test_a_flush_that_finds_the_ledger_tampered_with_halts_its_partition() -> None:

@@ -241,8 +241,17 @@ async def test_a_revocation_ends_a_claim_that_was_made_anew() -> None:
 async def test_what_is_not_held_is_not_claimed_anew() -> None:
     group = Group({0: 5, 1: None})
     await group.claimed(1)
-    await group.tenancy.reclaim(frozenset({1, 7}))
+    await group.tenancy.reclaim(frozenset({7}))
     assert len(group.begun) == 2
+
+
+async def test_what_is_halted_goes_on_once_the_owner_names_a_start() -> None:
+    group = Group({0: 5, 1: None})
+    await group.claimed(1)
+    group.owner.starts = {0: 5, 1: 40}
+    await group.tenancy.reclaim(frozenset({1}))
+    assert group.tenancy.halted == frozenset()
+    assert group.begun[-1] == (1, 3, 1, 40)
 
 
 async def test_a_partition_that_is_halted_later_gets_no_more_chunks_until_it_is_assigned_again() -> None:
