@@ -103,9 +103,10 @@ async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retr
     """
     genesis = await read(store, chain.genesis, retry)
     if genesis is None:
-        if await last_slot(store, chain, 0, retry) is None:
-            return None
-        raise entries.missing(chain.genesis, "there are entries, but no genesis")
+        closed = await closed_head(store, chain, retry)
+        if closed is None and await last_slot(store, chain, 0, retry) is not None:
+            raise entries.missing(chain.genesis, "there are entries, but no genesis")
+        return closed
     return await head_behind(store, chain, genesis, hint, retry)
 
 

@@ -11,10 +11,24 @@ from workers.ledger import entries
 from workers.ledger.chain import append, read
 from workers.ledger.entries import FIRST_INCARNATION, After, Genesis
 from workers.ledger.halts import TOPIC_RECREATED, Halted, acknowledge
-from workers.ledger.head import Head, Hint, closed_head, head_behind
+from workers.ledger.head import Head, Hint, closed_head, head_behind, read_head
 from workers.ledger.names import ChainId, incarnation_of, topic_prefix
 from workers.store.port import Store
 from workers.store.retry import Retry
+
+
+class Recreated(Halted):
+    """A chain of another topic of this name is open: `chain`."""
+
+    def __init__(self, log_id: "LogId", chain: ChainId) -> None:
+        super().__init__(
+            TOPIC_RECREATED,
+            f"{log_id.topic}[{log_id.partition}]: the topic was made anew: its id is {log_id.topic_id}, and "
+            f"the ledger's chain of the topic {chain.topic_id} is not closed",
+            remedy="What the old topic held beyond that chain is lost. "
+            f"{acknowledge(log_id.topic, log_id.partition)} puts that on record and goes on with the new one",
+        )
+        self.chain = chain
 
 
 class LogId(NamedTuple):
@@ -34,21 +48,24 @@ async def current(store: Store, log_id: LogId, hint: Hint | None, retry: Retry) 
     known = await incarnations(store, log_id.topic, retry)
     newest = await _newest(store, log_id, known, retry)
     await _check_others(store, log_id, known, newest, retry)
-    if newest is None and known:
-        # a closing of the topic before may have opened it just now
-        newest = await _newest(store, log_id, {log_id.topic_id: [FIRST_INCARNATION]}, retry)
+    head: Head | None
     if newest is None:
+        # a closing of the topic before may have opened it just now; and its genesis may be missing
+        head = await read_head(store, log_id.chain(FIRST_INCARNATION), hint, retry)
+    else:
+        head = await head_behind(store, *newest, hint, retry)
+    if head is None:
         return None
-    head = await head_behind(store, *newest, hint, retry)
     followed = {head.chain}
     while head.closing is not None:
         chain = head.closing.opens_chain
         if chain in followed:
             raise entries.broken(chain.genesis, "chains lead from one to another in a circle")
+        genesis = await open_behind(store, head, retry)
         if chain.topic_id != log_id.topic_id:
-            raise _recreated(log_id, chain.topic_id)
+            raise Recreated(log_id, chain)
         followed.add(chain)
-        head = await head_behind(store, chain, await open_behind(store, head, retry), None, retry)
+        head = await head_behind(store, chain, genesis, None, retry)
     return head
 
 
@@ -116,7 +133,7 @@ async def _check_others(
             followed.add(chain)
             closed = await closed_head(store, chain, retry)
             if closed is None or closed.closing is None:
-                raise _recreated(log_id, chain.topic_id)
+                raise Recreated(log_id, chain)
             await open_behind(store, closed, retry)
             chain = closed.closing.opens_chain
 
@@ -140,13 +157,3 @@ async def _before(store: Store, chain: ChainId, genesis: bytes, retry: Retry) ->
         found.add(chain.topic_id)
         body = await read(store, chain.genesis, retry)
     return found
-
-
-def _recreated(log_id: LogId, other: str) -> Halted:
-    return Halted(
-        TOPIC_RECREATED,
-        f"{log_id.topic}[{log_id.partition}]: the topic was made anew: its id is {log_id.topic_id}, and the "
-        f"ledger's chain of the topic {other} is not closed",
-        remedy="What the old topic held beyond that chain is lost. "
-        f"{acknowledge(log_id.topic, log_id.partition)} puts that on record and goes on with the new one",
-    )

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from workers.ledger import entries
 from workers.ledger.chain import read
-from workers.ledger.entries import Entry
-from workers.ledger.head import Head, after_entry, after_genesis, follows
+from workers.ledger.entries import Closing, Entry
+from workers.ledger.head import Head, after_entry, after_genesis, after_slot, closed_head, follows
 from workers.ledger.names import ChainId
 from workers.store.port import Stat, Store
 from workers.store.retry import Retry
@@ -73,15 +73,51 @@ async def chains(store: Store, retry: Retry) -> AsyncIterator[ChainId]:
 async def walk(store: Store, chain: ChainId, retry: Retry) -> AsyncIterator[Entry]:
     """The entries from the genesis to the head. Raises Fatal at the first thing that is wrong.
 
-    Memory: one entry. Requests: one an entry, and two.
+    Of a closed chain those that its closing lets count: what it names as broken is passed over.
+    Memory: one entry. Requests: one an entry, and 2·log2 of the chain's offsets.
     """
-
+    closed = await closed_head(store, chain, retry)
+    if closed is not None and closed.closing is not None and closed.closing.broken:
+        async for entry in _what_counts(store, chain, closed.closing, retry):
+            yield entry
+        return
     genesis = await read(store, chain.genesis, retry)
     if genesis is None:
-        raise entries.broken(chain.genesis, "there are entries, but no genesis")
+        raise entries.missing(chain.genesis, "there are entries, but no genesis")
     head: Head = after_genesis(chain, genesis)
     while (body := await read(store, chain.entry(head.next), retry)) is not None:
-        entry, newer = after_entry(chain, head.next, body)
-        follows(head, entry)
+        found, newer = after_slot(chain, head.next, body)
+        follows(head, found)
+        if isinstance(found, Closing):
+            return
         head = newer
+        yield found
+
+
+async def _what_counts(store: Store, chain: ChainId, closing: Closing, retry: Retry) -> AsyncIterator[Entry]:
+    broken = {found.name: found.sha256 for found in closing.broken}
+    before: Head | None = None  # None where the one before is broken: nothing says what must follow it
+    if "genesis.json" not in broken:
+        genesis = await read(store, chain.genesis, retry)
+        if genesis is None:
+            raise entries.missing(chain.genesis, "its chain's closing does not say so")
+        before = after_genesis(chain, genesis)
+    async for stat in listed(store, chain.prefix, retry):
+        name = stat.key.removeprefix(chain.prefix)
+        number = name.removesuffix(".json")
+        if not number.isascii() or not number.isdigit() or int(number) >= closing.head:
+            continue  # the genesis, the closing, or what was written by somebody who did not know of it
+        body = await read(store, stat.key, retry)
+        if body is None:
+            raise entries.missing(stat.key, "it was listed")
+        if name in broken:
+            if broken[name] not in (None, entries.digest(body)):
+                raise entries.broken(stat.key, "its chain's closing names other bytes")
+            continue  # where there was nothing, a writer that was paused may have put an entry since
+        if before is not None and int(number) != before.next and f"{before.next:020d}.json" not in broken:
+            raise entries.missing(chain.entry(before.next), "its chain's closing does not say so")
+        entry, after = after_entry(chain, int(number), body)
+        if before is not None and int(number) == before.next:
+            follows(before, entry)
+        before = after
         yield entry

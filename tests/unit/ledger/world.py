@@ -100,6 +100,18 @@ class MemoryLog:
     async def record(self, offset: int) -> bytes | None:
         return self.records.get(offset)
 
+    async def first_record(self, start: int, end: int) -> int | None:
+        return min((offset for offset in self.records if start <= offset < end), default=None)
+
+    def cut(self, end: int) -> None:
+        """As an unclean election does it."""
+        self.end = end
+        self.records = {offset: value for offset, value in self.records.items() if offset < end}
+
+    def expire(self, start: int) -> None:
+        self.start = start
+        self.records = {offset: value for offset, value in self.records.items() if offset >= start}
+
     def produce(self, values: Sequence[bytes]) -> None:
         for value in values:
             self.records[self.end] = value
