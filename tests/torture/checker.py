@@ -34,6 +34,18 @@ class Entry(NamedTuple):
     body: dict[str, Any]
 
 
+Listed = tuple[Entry, dict[str, Any]]  # an object as its entry lists it
+
+
+class Opened(NamedTuple):
+    """An object that the ledger lists: what was sealed in it, or why it was refused."""
+
+    entry: Entry
+    stored: dict[str, Any]
+    content: bytes
+    refused: str | None
+
+
 @dataclass
 class Verdict:
     acknowledged: int = 0
@@ -74,6 +86,9 @@ def walk(documents: Documents, verdict: Verdict) -> list[Entry]:
         while (body := documents.get(name := f"{chain[0]}{offset:020d}.json")) is not None:
             entry = json.loads(body)
             reached.add(name)
+            if "kind" in entry:
+                verdict.find("chain_broken", f"{name} is a {entry['kind']}: nobody acknowledged a loss here")
+                break
             if entry["previous"] != sha256(before).hexdigest():
                 verdict.find("chain_broken", f"{name} does not name the entry before it")
             if entry["first"] != offset or entry["next"] <= offset or entry["partition"] != chain[1]:

@@ -1,6 +1,7 @@
 """The archive processes under torture, each behind its own proxy, and who starts them again."""
 
 import json
+import random
 import threading
 import time
 from collections import Counter
@@ -13,6 +14,8 @@ from tests.torture.s3_faults import StoreProxy
 
 SESSION_TIMEOUT = 6.0  # seconds; the least that a broker allows by default (group.min.session.timeout.ms)
 LOOK = 0.2  # seconds between looks at who has ended
+AT_WORK = 3.0  # seconds since it archived something
+AT_WORK_WITHIN = 15.0  # seconds that a fault waits for somebody who is
 BACKOFF = 1.0  # seconds until one that ended by itself is started again, as an orchestrator would
 
 SETTINGS = {
@@ -93,6 +96,16 @@ class Crew:
             while member.running.get("/readyz")[0] != 200:
                 assert time.monotonic() < deadline, f"{member.name} is not ready:\n{member.running.log()}"
                 time.sleep(0.2)
+
+    def at_work(self, rng: random.Random) -> Member:
+        """One that archives just now, so that a fault finds something under way; anyone if nobody does."""
+        deadline = time.monotonic() + AT_WORK_WITHIN
+        while (now := time.monotonic()) < deadline:
+            busy = [member for member in self.members if now - member.store.archived_at < AT_WORK]
+            if busy:
+                return rng.choice(busy)
+            time.sleep(0.1)
+        return rng.choice(self.members)
 
     def stop(self) -> dict[str, int]:
         """Stops all in order; name → exit code."""

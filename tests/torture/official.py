@@ -7,27 +7,16 @@ import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from tests.torture.checker import Entry
+from tests.torture.checker import Listed, Opened
 
 PROCESSES = 2
 FRAME = struct.Struct(">IBI")
 SCRIPT = Path(__file__).with_name("amazons_reader.py")
 
 
-class Opened(NamedTuple):
-    """An object that the ledger lists: what was sealed in it, or why it was refused."""
-
-    entry: Entry
-    stored: dict[str, Any]
-    content: bytes
-    refused: str | None
-
-
-def open_all(
-    python: Path, kms: str, s3: str, bucket: str, listed: Sequence[tuple[Entry, dict[str, Any]]]
-) -> Iterator[Opened]:
+def open_all(python: Path, kms: str, s3: str, bucket: str, listed: Sequence[Listed]) -> Iterator[Opened]:
     """In no certain order. Raises RuntimeError if a process failed or left objects out."""
     frames: queue.Queue[Opened | str] = queue.Queue(maxsize=64)
     shares = [listed[start::PROCESSES] for start in range(PROCESSES)]
@@ -53,7 +42,7 @@ def _task(stored: dict[str, Any]) -> dict[str, Any]:
 def _run(
     python: Path,
     job: dict[str, Any],
-    share: Sequence[tuple[Entry, dict[str, Any]]],
+    share: Sequence[Listed],
     frames: "queue.Queue[Opened | str]",
 ) -> None:
     """Ends with one str: why it failed, or nothing."""

@@ -94,7 +94,7 @@ class ProcessFaults:
         starting: bool = False,
     ) -> None:
         """Kills it while one of its requests is under way."""
-        member = self._someone()
+        member = self._someone() if starting else self.crew.at_work(self.rng)
         with member.reserved():
             if starting:
                 self._kill(member, "kill_anywhere")
@@ -114,7 +114,7 @@ class ProcessFaults:
             self._suspended(member, "pause", lambda: time.sleep(self._overslept()))
 
     def pause_in_flight(self) -> None:
-        member = self._someone()
+        member = self.crew.at_work(self.rng)
         with member.reserved(), self._trapped(member, Trap(ENTRY, "pass")) as trap:
             if not trap.caught.wait(CATCH_WITHIN):
                 return

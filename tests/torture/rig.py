@@ -105,7 +105,7 @@ class Rig:
             )
             self._took("judging")
             said = crew.said()
-        self._find_fault_with_ourselves(load, said, ends)
+        self.failures += [*load.failures, *shortcomings(self.tally, said, ends, partitions)]
         return Result(
             seed=plan.seed,
             command=command,
@@ -247,16 +247,18 @@ class Rig:
                 return ends
             time.sleep(0.5)
 
-    def _find_fault_with_ourselves(
-        self, load: Load, said: Mapping[str, int], ends: Mapping[int, int]
-    ) -> None:
-        self.failures += load.failures
-        self.failures += [f"never injected: {kind}" for kind in self.tally.missing()]
-        if said.get("partition_halted"):
-            self.failures.append(f"{said['partition_halted']} partitions were halted: nothing here should")
-        if len(ends) < load.partitions:
-            self.failures.append(f"{load.partitions} partitions, and records in {len(ends)} only")
-
     def _took(self, what: str) -> None:
         now = time.monotonic()
         self.seconds[what] = round(now - self._began - sum(self.seconds.values()), 1)
+
+
+def shortcomings(
+    tally: Tally, said: Mapping[str, int], ends: Mapping[int, int], partitions: int
+) -> list[str]:
+    """Why a run proves nothing. `said` counts log lines of the workers, `ends` are of partitions in use."""
+    found = [f"never injected: {kind}" for kind in tally.missing()]
+    if halted := said.get("partition_halted"):
+        found.append(f"{halted} partitions were halted: nothing here should")
+    if len(ends) < partitions:
+        found.append(f"{partitions} partitions, and records in {len(ends)} only")
+    return found

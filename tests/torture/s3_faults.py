@@ -8,6 +8,7 @@ import asyncio
 import random
 import re
 import threading
+import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -80,7 +81,7 @@ class StoreProxy:
         self._traps: list[Trap] = []
         self._late: set[asyncio.Task[None]] = set()
         self.endpoint = ""
-        self.requests = 0
+        self.archived_at = float("-inf")  # of the monotonic clock: when it last passed an entry on
 
     async def start(self) -> None:
         self._client = passing.client()
@@ -115,7 +116,6 @@ class StoreProxy:
     # -- requests -----------------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.requests += 1
         body = await request.read()
         what = f"{request.method} {request.path}"
         if (storm := self._storm_over(what)) is not None:
@@ -188,7 +188,10 @@ class StoreProxy:
         task.add_done_callback(self._late.discard)
 
     async def _forward(self, request: web.BaseRequest, body: bytes) -> web.Response:
-        return await passing.forward(self._client, self._server, request, body)
+        answer = await passing.forward(self._client, self._server, request, body)
+        if request.method == "PUT" and "/ledger/" in request.path and answer.status == 200:
+            self.archived_at = time.monotonic()
+        return answer
 
 
 class StoreProxies:

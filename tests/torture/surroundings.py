@@ -75,9 +75,9 @@ class SurroundingFaults:
     def storm(self, kind: str) -> None:
         """For some seconds; over all workers, or one."""
         whole = kind.startswith("credentials") or kind == "s3_cut"
-        struck = self.crew.members
-        if kind == "s3_cut" or self.rng.random() < 0.5:
-            struck = [self.rng.choice(self.crew.members)]
+        struck = [self.crew.at_work(self.rng)]
+        if kind != "s3_cut" and self.rng.random() < 0.5:
+            struck = self.crew.members
         storms = [(member, Storm(kind, 1.0 if whole else self.rng.uniform(0.2, 0.6))) for member in struck]
         for member, storm in storms:
             self.proxies.do(member.store.begin(storm))
@@ -91,7 +91,7 @@ class SurroundingFaults:
 
     def few(self, kind: str, matching: str) -> None:
         """The next two requests of one worker; nobody waits for their end."""
-        member = self.rng.choice(self.crew.members)
+        member = self.crew.at_work(self.rng)
         storm = Storm(kind, 1.0, matching, limit=2)
         self.proxies.do(member.store.begin(storm))
         self._running.append((member, storm))
