@@ -10,10 +10,7 @@ from time import monotonic
 from typing import cast
 
 import structlog
-from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships no types
-    KafkaError,
-    OffsetOutOfRangeError,
-)
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from workers.errors import Fatal, StrongroomError
@@ -230,11 +227,6 @@ class ArchiveStream:
     async def _cause(self, error: BaseException | None) -> BaseException:
         if isinstance(error, StrongroomError):
             return error
-        if isinstance(error, OffsetOutOfRangeError):
-            return Fatal(
-                f"topic {self.topic} no longer holds what was to be read next ({error})",
-                remedy="It was cut, or its retention overtook us. Restart: the claim compares log and ledger",
-            )
         if isinstance(error, KafkaError) and not error.retriable:
             return Fatal(
                 f"Kafka refused the stream of topic {self.topic} in group {self.group} ({error!r})",

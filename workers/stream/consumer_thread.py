@@ -9,7 +9,10 @@ from collections.abc import Coroutine, Iterable, Mapping
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
-from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
+from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships no types
+    KafkaError,
+    OffsetOutOfRangeError,
+)
 from aiokafka.structs import (  # type: ignore[import-untyped]  # aiokafka ships no types
     OffsetAndMetadata,
     TopicPartition,
@@ -135,7 +138,13 @@ class Thread(driver.AIOKafkaConsumerThread):
     async def _fetch_records(
         self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
     ) -> dict[TP, list[Delivery]]:
-        found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        try:
+            found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+        except OffsetOutOfRangeError as error:
+            # cut, or overtaken by its retention: the claim compares log and ledger, and halts that partition
+            cut = self._at.keys() & error.args[0].keys()
+            self._claim_anew(frozenset(cut), "the log does not hold what was to be read next")
+            return {}
         # nothing was awaited since the position moved past these records
         assignment: Any = found and consumer._subscription.subscription.assignment
         self._check_leaders(found)
@@ -245,15 +254,18 @@ class Thread(driver.AIOKafkaConsumerThread):
         known = self._known_leaders(tps)
         moved = frozenset(tp for tp, leader in known.items() if self._leaders.get(tp, leader) != leader)
         self._leaders.update(known)
-        if not moved:
-            return
-        self.log.warning("Claiming %s anew: their leader changed", sorted(moved))
+        if moved:
+            self._claim_anew(moved, "their leader changed")
+
+    def _claim_anew(self, tps: frozenset[TopicPartition], why: str) -> None:
+        """Nothing of them is fetched until they are claimed."""
+        self.log.warning("Claiming %s anew: %s", sorted(tps), why)
         consumer = self._ensure_consumer()
-        for tp in moved:
+        for tp in tps:
             consumer.pause(tp)
             self._at.pop(tp, None)
         app: Any = self.consumer.app  # ArchiveApp, which imports this module
-        partitions = frozenset(tp.partition for tp in moved)
+        partitions = frozenset(tp.partition for tp in tps)
         asyncio.run_coroutine_threadsafe(app.tenancy.reclaim(partitions), self.consumer.loop)
 
     def _known_leaders(self, tps: Iterable[TopicPartition]) -> dict[TopicPartition, int]:

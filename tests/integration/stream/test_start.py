@@ -127,26 +127,29 @@ async def test_a_partition_claimed_anew_is_read_again_from_there(log: Log) -> No
         assert owner.ledger.heads[1] == 10
 
 
-async def test_the_log_cut_under_the_reader_ends_the_stream(narrow: Log) -> None:
-    """Reset is `none`: no silent jump to the log's start."""
+async def test_a_partition_whose_log_was_cut_under_the_reader_is_claimed_anew(log: Log) -> None:
+    """Reset is `none`: no silent jump to the log's start. The Owner halts it, and the others go on."""
     cut = asyncio.Event()
 
     class Slow(Recorder):
         async def claim(self, partitions: frozenset[int]) -> Mapping[int, int | None]:
+            if owner.claims.count(frozenset({0})) == 1:
+                owner.halt = frozenset({0})  # asked a second time
             found = await super().claim(partitions)
             await cut.wait()
             return found
 
     owner = Slow()
-    stream = ArchiveStream(KafkaConnection(narrow.bootstrap), narrow.topic, narrow.group, owner)
-    run = asyncio.create_task(stream.run())
-    await until(lambda: owner.claims, "a claim")
-    narrow.produce([b"x"] * 100)
-    narrow.cut_before(50)
-    cut.set()
-    with pytest.raises(Fatal, match="no longer holds"):
-        await asyncio.wait_for(run, 20)
-    assert owner.chunks == []
+    async with running(log.bootstrap, log.topic, owner) as stream:
+        await until(lambda: frozenset({0}) in owner.claims, "a claim")
+        log.produce([b"x"] * 100)
+        log.cut_before(50)
+        cut.set()
+        await until(lambda: stream.halted == {0}, "a second claim, which halts")
+        log.produce([b"other"], partition=1)
+        await until(lambda: owner.ledger.values, "a record of another partition")
+        assert {chunk.partition for chunk in owner.chunks} == {1}
+        assert 0 not in stream.lag()
 
 
 async def test_a_topic_made_anew_under_the_reader_ends_the_stream(narrow: Log) -> None:
