@@ -1,4 +1,4 @@
-"""`strongroom ledger`: what the ledger says, entry by entry or at its heads."""
+"""`strongroom ledger`: what the ledger says, entry by entry or at its heads, and what is lost."""
 
 import click
 import msgspec
@@ -6,15 +6,22 @@ import msgspec
 from topics.times import iso_ms
 from workers import opening
 from workers.cli import output, running
-from workers.ledger.entries import Entry, broken
+from workers.cli.acknowledge import acknowledge
+from workers.ledger.entries import Entry
 from workers.ledger.head import Head, read_head
+from workers.ledger.standing import Standing, standings
 from workers.ledger.walk import chains, walk
 from workers.settings import Settings
+
+FINDING = 1  # exit code
 
 
 @click.group()
 def ledger() -> None:
-    """Show what the ledger says."""
+    """Show what the ledger says, and put losses on record."""
+
+
+ledger.add_command(acknowledge)
 
 
 @ledger.command()
@@ -50,7 +57,7 @@ def show(partition: int | None, as_json: bool) -> None:
 @ledger.command()
 @output.json_option
 def head(as_json: bool) -> None:
-    """Show where each chain ends: the offset that is archived next."""
+    """Show where each open chain ends: the offset that is archived next."""
     heads = running.run(_heads(Settings.load()))
     output.table(
         ["topic", "topic_id", "incarnation", "partition", "next", "digest"],
@@ -58,6 +65,36 @@ def head(as_json: bool) -> None:
         as_json=as_json,
         title="Heads",
     )
+
+
+@ledger.command()
+@output.json_option
+def status(as_json: bool) -> int:
+    """Show every chain: open, closed by which loss, or broken. From the bucket alone.
+
+    `lost` and `repeats` are offsets; they are empty where nobody can know. Exit code 1 if a chain is broken,
+    or several of one partition are open.
+    """
+    found = running.run(_standings(Settings.load()))
+    output.table(
+        [
+            *("topic", "topic_id", "incarnation", "partition", "state", "next", "cause"),
+            *("lost", "repeats", "by", "at", "why"),
+        ],
+        [_row(standing) for standing in found],
+        as_json=as_json,
+        title="Chains",
+    )
+    return FINDING if any(standing.halt for standing in found) else 0
+
+
+def _row(standing: Standing) -> tuple[object, ...]:
+    chain, closing = standing.chain, standing.closing
+    place = (chain.topic, chain.topic_id, chain.incarnation, chain.partition, standing.state, standing.next)
+    if closing is None:
+        return (*place, standing.halt, None, None, None, None, standing.why)
+    at = iso_ms(closing.committed_at)
+    return (*place, closing.cause, closing.lost, closing.repeats, closing.actor, at, closing.reason)
 
 
 async def _entries(settings: Settings, partition: int | None) -> list[Entry]:
@@ -73,11 +110,11 @@ async def _entries(settings: Settings, partition: int | None) -> list[Entry]:
 
 async def _heads(settings: Settings) -> list[Head]:
     retry = running.patient()
-    heads = []
     async with opening.open_ledger(settings) as store:
-        async for chain in chains(store, retry):
-            found = await read_head(store, chain, None, retry)
-            if found is None:
-                raise broken(chain.genesis, "there are entries, but no genesis")
-            heads.append(found)
-    return heads
+        heads = [await read_head(store, chain, None, retry) async for chain in chains(store, retry)]
+    return [head for head in heads if head is not None and head.closing is None]
+
+
+async def _standings(settings: Settings) -> list[Standing]:
+    async with opening.open_ledger(settings) as store:
+        return await standings(store, running.patient())

@@ -4,7 +4,11 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+import msgspec
+
+from topics.audit import AuditRecord, codec
 from workers.errors import Poison
+from workers.intake.dispositions import PLATFORM
 from workers.ledger import entries
 from workers.ledger.chain import append, read
 from workers.ledger.entries import After, Closing, Genesis
@@ -15,6 +19,8 @@ from workers.ledger.policy_chain import By
 from workers.ledger.succession import LogId, incarnations, newest_of, open_behind
 from workers.store.port import Store
 from workers.store.retry import Retry
+
+AUDITED_BROKEN = 1000  # names of broken entries in an audit record, which has an end; the ledger has all
 
 
 class Changed(Poison):
@@ -38,13 +44,15 @@ async def acknowledge(
     """Closes the chain of `expected` if a second `look` finds the same, and opens the next.
 
     `version` is the program's. Raises Changed, with nothing written, where the partition goes on meanwhile or
-    has lost something else. A crash between the two writes is made good by whoever claims the partition.
+    has lost something else; Poison for a reason that is too long to be told. A crash between the two writes
+    is made good by whoever claims the partition.
     """
     found = await look()
     if found is None or found._replace(log=expected.log, words=expected.words) != expected:
         now = "the partition goes on" if found is None else f"it is {found.cause} at {found.place} now"
         raise _changed(expected, now)
     closing = _closing(found, by, version)
+    codec.checked(audit_record(closing))  # what the audit topic would not take is not begun
     key, body = found.chain.entry(closing.first), entries.encode(closing)
     stored = await append(store, key, body, ours=lambda winner: winner == body, retry=retry)
     winner = entries.decode_slot(stored.body, key)
@@ -69,6 +77,23 @@ async def last_recorded(store: Store, log_id: LogId, retry: Retry) -> Recorded |
     if closed is None or closed.closing is None:
         raise entries.missing(before.prefix, f"{chain.genesis} says that it was closed")
     return Recorded(closed.closing, before.entry(closed.closing.first), ours=False)
+
+
+def audit_record(closing: Closing) -> AuditRecord:
+    """A copy for the audit topic: the closing is the proof. The same closing gives the same record."""
+    chain = f"{closing.topic_id}.{closing.incarnation}/{closing.partition}/{closing.first}"
+    told = msgspec.structs.replace(closing, broken=closing.broken[:AUDITED_BROKEN])
+    return AuditRecord(
+        id=f"ledger/{chain}",
+        workspace=PLATFORM,
+        who=closing.actor,
+        host=closing.host,
+        at=closing.committed_at,
+        why=closing.reason,
+        action="ledger.acknowledged",
+        subject=f"{closing.topic}[{closing.partition}]",
+        after=msgspec.Raw(entries.encode(told)),
+    )
 
 
 def _closing(loss: Loss, by: By, version: str) -> Closing:

@@ -66,7 +66,7 @@ class Claims:
         return await claim(
             self._ledger,
             LogId(self._topic, self._topic_id, partition),
-            _PartitionLog(self._log, self._retry, self._topic, self._topic_id, partition),
+            OneLog(self._log, self._retry, self._topic, self._topic_id, partition),
             hint=await self._hint(partition),
             writer=self._writer,
             now=self._now(),
@@ -81,7 +81,9 @@ class Claims:
         return Hint.parse(text, following)
 
 
-class _PartitionLog:
+class OneLog:
+    """One partition's log, as long as its topic is the one of that id."""
+
     def __init__(self, log: Log, retry: Retry, topic: str, topic_id: str, partition: int) -> None:
         self._log = log
         self._retry = retry
