@@ -3,12 +3,10 @@
 import random
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 
 from tests.torture.tally import Tally
 
-REPEATS = 4  # of a fault that struck nobody
 Actions = Mapping[str, tuple[int, Callable[[], None]]]
 
 
@@ -27,7 +25,6 @@ class Lane(threading.Thread):
         rest = [kind for kind in actions if kind not in begin]
         rng.shuffle(rest)
         self._plan = [*begin, *rest]
-        self._repeats: Counter[str] = Counter()
         self._end = threading.Event()
         self.first_round = threading.Event()
         self.failed: str | None = None
@@ -54,16 +51,10 @@ class Lane(threading.Thread):
         self.join()
 
     def _do(self, kind: str) -> None:
-        """One that struck nobody in the first round comes once more in it."""
+        """One that struck nobody in the first round comes once more in it: the run waits for each."""
         before = self._tally.counts()[kind]
         self._actions[kind][1]()
-        if (
-            not self.first_round.is_set()
-            and kind not in self._later
-            and self._tally.counts()[kind] == before
-            and self._repeats[kind] < REPEATS
-        ):
-            self._repeats[kind] += 1
+        if not self.first_round.is_set() and kind not in self._later and self._tally.counts()[kind] == before:
             self._plan.append(kind)
 
     def _next(self) -> str:

@@ -12,8 +12,8 @@ from tests.torture.nemesis import Actions
 from tests.torture.s3_faults import StoreProxies, Trap
 from tests.torture.tally import Tally
 
-CATCH_WITHIN = 12.0  # seconds for a request of the wanted kind to come; then it is an ordinary kill
-START_WITHIN = 20.0  # seconds for a worker that starts to claim something
+CATCH_WITHIN = 20.0  # seconds for a request of the wanted kind to come; then it is an ordinary kill
+START_WITHIN = 40.0  # seconds for a worker that starts to claim something
 
 GENESIS = r"^GET .*/ledger/.*/genesis\.json$"
 OBJECT = r"^PUT .*/data/"

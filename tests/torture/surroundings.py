@@ -78,7 +78,9 @@ class SurroundingFaults:
         struck = [self.crew.at_work(self.rng)]
         if kind != "s3_cut" and self.rng.random() < 0.5:
             struck = self.crew.members
-        storms = [(member, Storm(kind, 1.0 if whole else self.rng.uniform(0.2, 0.6))) for member in struck]
+        share = 1.0 if whole else self.rng.uniform(0.2, 0.6)
+        matching = "^PUT " if kind == "s3_conflict" else ""  # no other request is refused so
+        storms = [(member, Storm(kind, share, matching)) for member in struck]
         for member, storm in storms:
             self.proxies.do(member.store.begin(storm))
         began = time.monotonic()
