@@ -190,8 +190,8 @@ class ArchiveStream:
             # a crash in the consumer thread sets the app's flag without waking this loop
             while not stopping.done() and not running.done() and not app.crashed:
                 await asyncio.wait({stopping, running}, timeout=1.0, return_when=asyncio.FIRST_COMPLETED)
-                if starting.done() and (error := starting.exception()):
-                    await app.crash(error)
+                if starting.done() and (error := _failure(starting)):
+                    await app.crash(error)  # whatever it crashed of before stays its reason
         finally:
             for task in (stopping, running, starting):
                 task.cancel()
@@ -237,3 +237,8 @@ class ArchiveStream:
         if isinstance(error, Exception):
             return error
         return Fatal(f"the stream of {self.topic} was cancelled ({error!r})", remedy="Restart the worker")
+
+
+def _failure(ended: "asyncio.Task[None]") -> BaseException | None:
+    """Faust cancels a start whose consumer thread could not: that is a failure too, and no wish to stop."""
+    return asyncio.CancelledError("its start") if ended.cancelled() else ended.exception()
