@@ -30,7 +30,7 @@ from tests.torture.tally import Tally
 
 WORKSPACES = {"acme-server-key-0001": ("acme", "api"), "beta-server-key-0001": ("beta", "api")}
 PRODUCED_WITHIN = 300.0  # seconds for what the producers still have to send and settle
-READY_WITHIN = 60.0  # seconds
+READY_WITHIN = 180.0  # seconds; a machine that tests run on may have much else to do
 ARCHIVED_WITHIN = 180.0  # seconds from the last acknowledgement
 
 
