@@ -179,15 +179,23 @@ async def _last(store: Store, head: Head, retry: Retry) -> Head | None:
 
 
 async def first_after(store: Store, chain: ChainId, offset: int, retry: Retry) -> int | None:
-    """The smallest `first` of an entry above `offset`."""
+    """The smallest `first` of an entry above `offset`. Names that no entry has are passed over."""
 
     async def attempt() -> int | None:
-        async for stat in store.list(chain.prefix, after=chain.entry(offset) if offset >= 0 else "", limit=1):
-            name = stat.key.removeprefix(chain.prefix).removesuffix(".json")
-            return int(name) if name.isdigit() else None  # genesis.json sorts behind all entries
-        return None
+        after = chain.entry(offset) if offset >= 0 else ""
+        while (key := await _key_behind(store, chain, after)) not in (None, chain.genesis):
+            if (first := chain.slot(key)) is not None:
+                return first
+            after = key
+        return None  # genesis.json sorts behind all entries
 
     return await retry.call(attempt)
+
+
+async def _key_behind(store: Store, chain: ChainId, after: str) -> str | None:
+    async for stat in store.list(chain.prefix, after=after, limit=1):
+        return stat.key
+    return None
 
 
 async def last_slot(store: Store, chain: ChainId, start: int, retry: Retry) -> int | None:

@@ -7,6 +7,7 @@ from workers.errors import Poison
 from workers.intake.dispositions import Group
 
 FLEET = "fleet.json"
+FIRST_DIGITS = 20  # more than an offset has: as text, entries sort as their offsets do
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
@@ -39,6 +40,13 @@ class ChainId(NamedTuple):
 
     def entry(self, first: int) -> str:
         return f"{self.prefix}{first:020d}.json"
+
+    def slot(self, key: str) -> int | None:
+        """`first` of the entry of that name; None for the genesis, and for a name that no entry has."""
+        name = key.removeprefix(self.prefix).removesuffix(".json")
+        if len(name) != FIRST_DIGITS or not name.isascii() or not name.isdigit():
+            return None
+        return int(name) if key == self.entry(int(name)) else None
 
     def data(self, group: Group, first: int, following: int, attempt: str, suffix: str = "ndjson.zst") -> str:
         """The object of `group` in the batch [first, following) of this chain."""
