@@ -97,7 +97,7 @@ class OneLog:
             # its records must never go under the chain of the old one
             raise Retryable(
                 f"topic {self._topic} was made anew: its id is {extent.topic_id}, it was {self._topic_id}",
-                remedy="The worker ends; started again, it opens the new topic's own chains",
+                remedy="The worker ends; started again, it halts until the old topic's chains are closed",
             )
         return extent.bounds[self._partition]
 

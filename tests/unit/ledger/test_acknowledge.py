@@ -233,6 +233,27 @@ async def test_an_altered_entry_counts_for_nothing() -> None:
     assert await counted(store, chain) == [(0, 5), (7, 11)]
 
 
+async def test_an_altered_entry_is_told_by_the_one_behind_it_alone() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [5, 2, 4])
+    body = await altered(store, heads[0].chain.entry(5), attempt="forged")
+    closing = (await put_on_record(store, log, heads[1].hint)).closing
+    assert said(closing) == (halts.ENTRY_TAMPERED, 11, 11, 0, 4, Opens(TOPIC_ID, 2, 5))
+    assert closing.broken == (AsFound(f"{5:020d}.json", digest(body)),)
+
+
+async def test_what_is_altered_once_more_behind_a_closing_stops_its_readers() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [5, 2, 4])
+    chain = heads[0].chain
+    await altered(store, chain.entry(5), attempt="forged")
+    await put_on_record(store, log, heads[1].hint)
+    assert await counted(store, chain) == [(0, 5), (7, 11)]
+    await altered(store, chain.entry(5), attempt="forged again")
+    with pytest.raises(Halted, match="its chain's closing names other bytes"):
+        await counted(store, chain)
+
+
 async def test_an_altered_newest_entry_is_told_by_the_groups_hint() -> None:
     store, log = MemoryStore(), MemoryLog()
     heads = await committed(store, log, [5, 2])
