@@ -1,5 +1,6 @@
 """Creates the topics, and compares the cluster's with what they must be. Nothing is ever changed."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -13,6 +14,10 @@ from aiokafka.admin.config_resource import (  # type: ignore[import-untyped]  # 
 from workers.errors import Fatal, Retryable
 from workers.stream.connection import KafkaConnection, start
 from workers.stream.log import Log
+from workers.stream.metadata import ClusterMetadata
+
+KNOWN_WITHIN = 30.0  # seconds for all brokers to hear of a new topic and its leaders
+KNOWN_PAUSE = 0.1  # seconds between two looks
 
 
 class Spec(Protocol):
@@ -45,31 +50,69 @@ class Mismatch(NamedTuple):
 
 
 async def create_topics(connection: KafkaConnection, specs: Sequence[Spec]) -> list[str]:
-    """Creates those that are missing and returns their names. Existing ones stay as they are."""
+    """Creates those that are missing and returns their names. Existing ones stay as they are.
+
+    Returns once every broker leads clients to them: the controller answers before the brokers have heard.
+    """
     log = Log(connection)
     try:
         known = (await log.metadata(spec.name for spec in specs)).topics
+        missing = [spec for spec in specs if _is_missing(known[spec.name].error_code)]
+        created = await _create(connection, missing)
+        await until_known(log, {spec.name: spec.partitions for spec in missing})
     finally:
         await log.close()
-    missing = [spec for spec in specs if _is_missing(known[spec.name].error_code)]
+    return created
+
+
+async def until_known(log: Log, wanted: Mapping[str, int], within: float = KNOWN_WITHIN) -> None:
+    """Until each broker knows a leader for so many partitions of each topic. Raises Retryable otherwise."""
+    unknown = dict.fromkeys(wanted, "no broker has answered")
+    try:
+        async with asyncio.timeout(within):
+            while unknown:
+                unknown = _unknown(await log.metadata_everywhere(wanted), wanted)
+                if unknown:
+                    await asyncio.sleep(KNOWN_PAUSE)
+    except TimeoutError:
+        what = "; ".join(f"{topic}: {why}" for topic, why in sorted(unknown.items()))
+        raise Retryable(
+            f"topics are created, but not ready after {within:g} s: {what}",
+            remedy="Brokers may be down or busy. Wait until strongroom topics check finds nothing",
+        ) from None
+
+
+def _unknown(told: Iterable[ClusterMetadata], wanted: Mapping[str, int]) -> dict[str, str]:
+    """{topic: what a broker does not know of it}."""
+    found = {}
+    for cluster in told:
+        for topic, partitions in wanted.items():
+            facts = cluster.topics[topic]
+            led = sum(each.leader >= 0 for each in facts.partitions.values())
+            if facts.error_code:
+                found[topic] = errors.for_code(facts.error_code).__name__
+            elif led < partitions:
+                found[topic] = f"{led} of {partitions} partitions have a leader"
+    return found
+
+
+async def _create(connection: KafkaConnection, missing: Sequence[Spec]) -> list[str]:
+    if not missing:
+        return []
     admin = await _open(connection)
     try:
-        response = (
-            await admin.create_topics(
-                [
-                    NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.configs))
-                    for spec in missing
-                ]
-            )
-            if missing
-            else None
+        response = await admin.create_topics(
+            [
+                NewTopic(spec.name, spec.partitions, spec.replication, topic_configs=dict(spec.configs))
+                for spec in missing
+            ]
         )
     except (errors.KafkaError, TimeoutError) as error:
         raise Retryable(f"topics could not be created: {error!r}", remedy="Try again") from error
     finally:
         await admin.close()
     created = []
-    for name, code, *message in response.topic_errors if response else ():
+    for name, code, *message in response.topic_errors:
         kind = errors.for_code(code)
         if kind is errors.NoError:
             created.append(name)

@@ -57,6 +57,11 @@ class Log:
 
         return await self._ask(lambda client: metadata.ask(client, names))
 
+    async def metadata_everywhere(self, topics: Iterable[str]) -> list[ClusterMetadata]:
+        """The same, as each broker knows it that answers: one may be behind another."""
+        names = sorted(topics)
+        return await self._ask(lambda client: metadata.ask_all(client, names))
+
     async def topic_ids(self, topics: Iterable[str]) -> dict[str, str]:
         """{topic: its UUID, base64url as Kafka prints it}. Raises Fatal if there is no topic, or no UUID."""
         found = await self._existing(topics)

@@ -1,9 +1,11 @@
 """Metadata v10: the first version that knows topic ids (KIP-516). aiokafka 0.14.0 speaks up to v5."""
 
+import asyncio
 import base64
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
 from aiokafka.protocol.api import (  # type: ignore[import-untyped]  # aiokafka ships no types
     Request,
     RequestStruct,
@@ -134,6 +136,19 @@ class TopicIdRequest(Request[MetadataRequest_v10]):  # type: ignore[misc]  # unt
 async def ask(client: Any, topics: list[str]) -> ClusterMetadata:
     """What a broker that `client` (an AIOKafkaClient) knows says. Raises aiokafka's errors."""
     return parse(await client.send(client.get_random_node(), TopicIdRequest(topics)))
+
+
+async def ask_all(client: Any, topics: list[str]) -> list[ClusterMetadata]:
+    """What each broker says that answers. Raises aiokafka's error of one of them where none does."""
+    nodes = [broker.nodeId for broker in client.cluster.brokers()]
+    answers = await asyncio.gather(
+        *(client.send(node, TopicIdRequest(topics)) for node in nodes), return_exceptions=True
+    )
+    failed = [answer for answer in answers if isinstance(answer, BaseException)]
+    for error in failed:
+        if len(failed) == len(answers) or not isinstance(error, KafkaError):
+            raise error
+    return [parse(answer) for answer in answers if not isinstance(answer, BaseException)]
 
 
 def parse(response: Any) -> ClusterMetadata:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # type: ignore[attr-defined]  # stubs
 
 from tests.stack.kafka import Kafka
@@ -34,20 +34,27 @@ def prefix(kafka: Kafka, s3: S3, topic_name: str, monkeypatch: pytest.MonkeyPatc
 def records(kafka: Kafka, topic: str) -> list[tuple[str, Any]]:
     """All records of a topic, oldest first by time, as (key, value)."""
     consumer = Consumer(
-        {"bootstrap.servers": kafka.bootstrap, "group.id": "test", "enable.auto.commit": False}
+        {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": "test",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "fetch.wait.max.ms": 10,  # an empty partition's end is told after it
+        }
     )
     found = []
     try:
-        for partition in consumer.list_topics(topic, timeout=30).topics[topic].partitions:
-            at = TopicPartition(topic, partition, 0)
-            _, end = consumer.get_watermark_offsets(at, timeout=30)
-            consumer.assign([at])
-            while at.offset < end:
-                message = consumer.poll(30)
-                assert message is not None, f"{topic} ends at {end}, nothing came after {at.offset}"
-                assert message.error() is None
-                found.append((message.timestamp()[1], message.key(), message.value()))
-                at = TopicPartition(topic, partition, (message.offset() or 0) + 1)
+        # all partitions at once: each new assignment costs what is left of a fetch's wait
+        unread = set(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
+        consumer.assign([TopicPartition(topic, partition, 0) for partition in unread])
+        while unread:
+            message = consumer.poll(30)
+            assert message is not None, f"{topic}: neither a record nor the end of partitions {unread}"
+            if (error := message.error()) is not None:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                unread.discard(message.partition())
+                continue
+            found.append((message.timestamp()[1], message.key(), message.value()))
     finally:
         consumer.close()
     return [
