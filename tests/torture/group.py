@@ -1,12 +1,12 @@
 """What Kafka itself keeps of the archive's consumer group, and how it is made to lie."""
 
 import time
-from typing import Any
+from collections.abc import Callable
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # stubs miss it
 
-ANSWER_WITHIN = 30.0  # seconds, broker restarts included
+ANSWER_WITHIN = 60.0  # seconds, broker restarts included
 FAR = 10_000_000  # offsets ahead of anything that is there
 
 
@@ -30,43 +30,58 @@ class Group:
     def falsify(self) -> tuple[int, int]:
         """Deletes the group and sets half of its partitions far ahead; how often each was seen to hold.
 
-        Nobody may be in the group: waits until its dead members' sessions are over.
+        Nobody may be in the group: waits until its dead members' sessions are over. The broker may be down
+        for a while: what can't be done or seen in time counts as not done.
         """
-        if not self._retried(self._delete):
+        try:
+            self._retried(self._delete)
+            deleted = int(not self._committed())
+        except KafkaException:
             return 0, 0
-        deleted = int(not self._committed())
+        try:
+            self._retried(self._set_ahead)
+            return deleted, sum(offset == FAR for offset in self._committed().values())
+        except KafkaException:
+            return deleted, 0
+
+    def _delete(self) -> None:
+        try:
+            self._admin.delete_consumer_groups([self._name])[self._name].result(ANSWER_WITHIN)
+        except KafkaException as error:
+            if not _unknown_group(error):
+                raise
+
+    def _set_ahead(self) -> None:
         ahead = [
             TopicPartition(self._topic, number, FAR, f"{FAR}:{'0' * 64}")
             for number in range(0, self.partitions(), 2)
         ]
-        if not self._retried(lambda: self._set(ahead)):
-            return deleted, 0
-        return deleted, sum(offset == FAR for offset in self._committed().values())
-
-    def _delete(self) -> None:
-        self._admin.delete_consumer_groups([self._name])[self._name].result(ANSWER_WITHIN)
-
-    def _set(self, offsets: list[Any]) -> None:
-        request = [ConsumerGroupTopicPartitions(self._name, offsets)]
+        request = [ConsumerGroupTopicPartitions(self._name, ahead)]
         self._admin.alter_consumer_group_offsets(request)[self._name].result(ANSWER_WITHIN)
 
     def _committed(self) -> dict[int, int]:
+        """Nothing for a group that is not there."""
         asked = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(self._name)])
         try:
             found = asked[self._name].result(ANSWER_WITHIN).topic_partitions or []
-        except KafkaException:
-            return {}
+        except KafkaException as error:
+            if _unknown_group(error):
+                return {}
+            raise
         return {place.partition: place.offset for place in found if place.offset >= 0}
 
     @staticmethod
-    def _retried(step: Any) -> bool:
-        """Whether it could be done: the group is refused while somebody is still counted as a member."""
+    def _retried(step: Callable[[], None]) -> None:
+        """The group refuses while somebody is still counted as a member, and a broker may be starting."""
         deadline = time.monotonic() + ANSWER_WITHIN
         while True:
             try:
-                step()
-                return True
+                return step()
             except KafkaException:
                 if time.monotonic() > deadline:
-                    return False
+                    raise
                 time.sleep(0.3)
+
+
+def _unknown_group(error: KafkaException) -> bool:
+    return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)

@@ -30,7 +30,7 @@ PROCESS_FAULTS = (
     "pause",  # suspended for longer than its session, and resumed
     "pause_in_flight",  # the same with an entry under way, which arrives before it wakes
     "stop",  # SIGTERM, and started again
-    "outage",  # all killed at once
+    "outage",  # all killed at once; while they are away, the two that follow
     "hints_forward",  # the group's offsets were set far ahead, naming entries that don't exist
     "hints_deleted",  # the group was deleted
 )
@@ -139,11 +139,12 @@ class ProcessFaults:
         with ExitStack() as held:
             for member in self.crew.members:
                 held.enter_context(member.reserved())
-            for member in self.crew.members:
-                self._kill(member, "outage")
+            alive = [m for m in self.crew.members if m.running.process.poll() is None and m.kill()]
+            self.kills += len(alive)
             deleted, forwarded = self.group.falsify()
             self.tally.count("hints_deleted", deleted)
             self.tally.count("hints_forward", forwarded)
+            self.tally.count("outage", len(alive) if deleted and forwarded else 0)
             for member in self.crew.members:
                 member.start()
 

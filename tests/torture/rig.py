@@ -198,6 +198,7 @@ class Rig:
         for lane in lanes:
             lane.finish()
             if lane.failed:
+                self.say(f"HARNESS FAILED: {lane.failed}")
                 self.failures.append(lane.failed)
         inside.close()
         around.close()

@@ -43,6 +43,8 @@ def main(arguments: list[str] | None = None) -> int:
         s3.start()
         rig = Rig(plan, kafka, s3, folder, official_python(ladder.PROJECT), _Progress().say)
         command = f"make torture KILLS={asked.kills} RECORDS={asked.records} SEED={asked.seed}"
+        if asked.seconds:
+            command += f' ARGS="--seconds {asked.seconds:.0f}"'
         result = rig.run(command)
     finally:
         kafka.close()
@@ -59,13 +61,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class _Progress:
-    """One line every ten seconds."""
+    """One line every ten seconds, and each failure."""
 
     def __init__(self) -> None:
         self._said = 0.0
 
     def say(self, words: str) -> None:
-        if time.monotonic() - self._said >= 10:
+        if "FAILED" in words or time.monotonic() - self._said >= 10:
             self._said = time.monotonic()
             print(words, flush=True)
 

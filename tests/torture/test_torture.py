@@ -18,6 +18,7 @@ PLAN = Plan(
     records=RECORDS,
     seconds=240,  # at the latest; it ends when each fault took effect
     rate=2500,
+    pause=0.5,
 )
 
 
