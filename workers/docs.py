@@ -12,6 +12,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from workers.__main__ import COMMANDS, strongroom
+from workers.ledger.verify_report import MEANINGS, NOTES
 from workers.observe.metrics import DECLARED
 from workers.settings import Settings, unit
 from workers.settings_checks import variable
@@ -65,7 +66,30 @@ def commands() -> str:
     )
 
 
-PAGES = {"settings.md": settings, "metrics.md": metrics, "commands.md": commands}
+def findings() -> str:
+    """docs/verify.md."""
+    rows = [(f"`{kind}`", "finding", meaning) for kind, meaning in MEANINGS.items()]
+    rows += [(f"`{kind}`", "note", meaning) for kind, meaning in NOTES.items()]
+    return _page(
+        "What verify finds",
+        "`strongroom verify` proves the archive from the buckets alone: no Kafka, no writer's word. It reads "
+        "every entry, every policy change, and every object; `--deep` opens the objects too, recounts their "
+        "records, and holds the write key of each against the policy chains. Checking goes on behind a "
+        "finding. A finding makes the exit code 1; a note is worth knowing and no fault: what an operator "
+        "acknowledged ([architecture.md](architecture.md), Losses) becomes one. Nothing shows that a chain's "
+        "newest entries were cut off from a bucket that keeps no versions. Why it is so: "
+        "[ADR 015](decisions/015-what-an-auditor-needs.md).",
+        ["Kind", "", "Meaning"],
+        rows,
+    )
+
+
+PAGES = {
+    "settings.md": settings,
+    "metrics.md": metrics,
+    "commands.md": commands,
+    "verify.md": findings,
+}
 
 
 def main() -> None:

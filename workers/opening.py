@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from topics.registry import TopicSpec
     from workers.roles.startup import Surroundings
     from workers.sealing.keystore import Keystore
+    from workers.sealing.replicas import Replicas
     from workers.sealing.root import FileRoot
     from workers.store.port import Store
     from workers.store.retry import Retry
@@ -66,15 +67,17 @@ async def open_keystore(settings: Settings) -> AsyncIterator["Keystore"]:
     from workers.sealing.keystore import Keystore
 
     root = load_root(settings)
-    async with AsyncExitStack() as opened:
-        stores = [
-            await opened.enter_async_context(_open_bucket(settings, needed(settings, "keystore_bucket")))
-        ]
-        if settings.keystore_bucket_2 is not None:
-            stores.append(
-                await opened.enter_async_context(_open_bucket(settings, settings.keystore_bucket_2))
-            )
+    async with _open_key_buckets(settings) as stores:
         yield Keystore(stores, root, life=settings.key_cache_life)
+
+
+@asynccontextmanager
+async def open_key_rows(settings: Settings) -> AsyncIterator["Replicas"]:
+    """The keystore's rows, for somebody who holds no root key."""
+    from workers.sealing.replicas import Replicas
+
+    async with _open_key_buckets(settings) as stores:
+        yield Replicas(stores, requests=32)
 
 
 def load_root(settings: Settings) -> "FileRoot":
@@ -140,6 +143,15 @@ def needed(settings: Settings, name: str) -> Any:  # Any: the setting's own type
         meaning = Settings.model_fields[name].description
         raise BadSettings(f"{variable(name)} is not set", remedy=f"Set it. {meaning}")
     return value
+
+
+@asynccontextmanager
+async def _open_key_buckets(settings: Settings) -> AsyncIterator[list["Store"]]:
+    names = [needed(settings, "keystore_bucket")]
+    if settings.keystore_bucket_2 is not None:
+        names.append(settings.keystore_bucket_2)
+    async with AsyncExitStack() as opened:
+        yield [await opened.enter_async_context(_open_bucket(settings, name)) for name in names]
 
 
 @asynccontextmanager

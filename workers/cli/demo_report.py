@@ -10,7 +10,7 @@ from workers.embedded.plan import Counts
 from workers.errors import StrongroomError
 from workers.event_files import Tally
 from workers.ledger.entries import StoredObject
-from workers.ledger.verify import Report
+from workers.ledger.verify_report import Report
 
 SHOWN = 300  # characters of the sample line
 

@@ -1,50 +1,161 @@
-"""`strongroom verify`: proves the ledger and the archive from the bucket alone."""
+"""`strongroom verify`: proves the archive from the buckets alone."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
 
 import click
 import msgspec
 
 from workers import opening
 from workers.cli import output, running
-from workers.ledger.verify import Report, Verifier
+from workers.errors import Fatal
+from workers.ledger.chain import read
+from workers.ledger.head import after_genesis, read_head
+from workers.ledger.verify import READERS, Opening, Verifier
+from workers.ledger.verify_report import Report
+from workers.ledger.verify_state import StateFile
+from workers.ledger.walk import chains
 from workers.settings import Settings
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+TERMINATED = 143  # 128 + SIGTERM, as shells say it
+THREADS = 2  # more gain nothing: what they do besides digests and ciphers is Python
 
 
 @click.command()
+@click.option(
+    "--deep", is_flag=True, help="Open every object and count its records again. Needs the root key."
+)
+@click.option(
+    "--state",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep in this file how far it came. Stopped or killed, the same command goes on from there.",
+)
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 128),
+    default=READERS,
+    show_default=True,
+    help="Objects that are read at once.",
+)
 @output.json_option
-def verify(as_json: bool) -> int:
-    """Prove from the bucket alone that nothing is missing or changed.
+def verify(deep: bool, state: Path | None, parallel: int, as_json: bool) -> int:
+    """Prove from the buckets alone that nothing is missing or changed.
 
-    Needs neither Kafka nor keys. Exit code 1 if anything was found.
+    Reads every entry, every policy change and every object, and holds digests, counts, names, seals and key
+    rows against each other. Needs neither Kafka nor, without --deep, keys. docs/verify.md says what each
+    finding means. Exit codes: 0 clean, 1 findings, 3 a bucket could not be reached.
     """
-    report = running.run(_verify(Settings.load()))
+    report = running.run(_stoppable(Settings.load(), deep, state, parallel))
     if as_json:
-        output.print_json({"clean": report.clean, **msgspec.to_builtins(report)})
+        output.print_json({"clean": report.clean, "deep": deep, **msgspec.to_builtins(report)})
     else:
-        output.record(summary(report))
-        if report.findings:
-            output.table(
-                ["finding", "where", "detail"],
-                [(finding.kind, finding.where, finding.detail) for finding in report.findings],
-            )
+        _show(report)
     return 0 if report.clean else 1
 
 
-async def _verify(settings: Settings) -> Report:
-    async with opening.open_ledger(settings) as ledger, opening.open_data(settings) as data:
-        with output.progress("entries", None) as advance:
-            verifier = Verifier(ledger, data, running.patient(), progress=lambda report: advance(1))
-            return await verifier.run()
+async def _stoppable(settings: Settings, deep: bool, state: Path | None, parallel: int) -> Report:
+    """SIGTERM ends it as Ctrl-C does: what was proven is in the state."""
+    auditing = asyncio.ensure_future(_verify(settings, deep, state, parallel))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, auditing.cancel)
+    try:
+        return await auditing
+    except asyncio.CancelledError:
+        if state is not None:
+            output.say(f"stopped; the same command goes on from where {state} says")
+        if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # there is one: it runs this
+            raise  # by Ctrl-C
+        sys.exit(TERMINATED)
+
+
+async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: int) -> Report:
+    retry = running.patient()
+    async with AsyncExitStack() as opened:
+        ledger = await opened.enter_async_context(opening.open_ledger(settings))
+        data = await opened.enter_async_context(opening.open_data(settings))
+        root: Opening | None = None
+        if deep:
+            keys = await opened.enter_async_context(opening.open_keystore(settings))
+            rows, root = keys.replicas, Opening(keys, opening.load_root(settings).fingerprint)
+        else:
+            rows = await opened.enter_async_context(opening.open_key_rows(settings))
+        total = await _offsets(ledger, retry) if sys.stderr.isatty() else None
+        advance = opened.enter_context(output.progress("offsets", total))
+        return await Verifier(
+            ledger,
+            data,
+            retry,
+            keystore=rows,
+            opening=root,
+            readers=parallel,
+            threads=opened.enter_context(ThreadPoolExecutor(THREADS)),
+            state=None if state is None else StateFile(state),
+            progress=_steps(advance),
+        ).run()
+
+
+async def _offsets(ledger: Store, retry: Retry) -> int:
+    """How many the ledger holds, for the bar alone: a chain that is broken is left out."""
+    total = 0
+    async for chain in chains(ledger, retry):
+        try:
+            head = await read_head(ledger, chain, None, retry)
+            body = await read(ledger, chain.genesis, retry)
+            if head is not None and body is not None:
+                total += head.next - after_genesis(chain, body).next
+        except Fatal:
+            continue
+    return total
+
+
+def _steps(advance: Callable[[int], None]) -> Callable[[Report], None]:
+    told = 0
+
+    def step(report: Report) -> None:
+        nonlocal told
+        advance(report.offsets - told)
+        told = report.offsets
+
+    return step
+
+
+def _show(report: Report) -> None:
+    output.record(summary(report))
+    for title, found in (("Findings", report.findings), ("Notes", report.notes)):
+        if found:
+            output.table(
+                [title.lower().removesuffix("s"), "where", "detail"],
+                [(each.kind, each.where, each.detail) for each in found],
+                title=title,
+            )
+    if report.found_in_all > len(report.findings):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+        output.say(f"not all of the findings are listed; in all there are {kinds}")
 
 
 def summary(report: Report) -> dict[str, object]:
     return {
-        "verdict": "clean" if report.clean else f"{len(report.findings)} findings",
+        "verdict": "clean" if report.clean else f"{report.found_in_all} findings",
         "chains": report.chains,
         "entries": report.entries,
+        "closed chains": report.closings,
         "offsets": report.offsets,
+        "lost": report.lost,
+        "closings with an unknown loss": report.lost_unknown,
         **{f"records {disposition}": count for disposition, count in sorted(report.records.items())},
         "objects": report.objects,
+        "objects opened": report.opened,
+        "records counted in them": report.lines,
+        "objects of withdrawn keys": report.withdrawn,
         "plain bytes": report.plain_bytes,
         "stored bytes": report.stored_bytes,
+        "policy changes": report.policy_entries,
         "orphans": report.orphans,
+        "of these at or behind a head": report.beyond_head,
     }

@@ -2,9 +2,13 @@
 
 import gzip
 import threading
+import zlib
+from collections.abc import Iterator
 from enum import StrEnum
 
 import zstandard
+
+PIECE = 1 << 20  # bytes
 
 
 class Compression(StrEnum):
@@ -43,3 +47,32 @@ def unpack(key: str, body: bytes) -> bytes:
     if key.endswith(Compression.GZIP.suffix):
         return gzip.decompress(body)
     return zstandard.ZstdDecompressor().decompress(body)
+
+
+def unpacked(key: str, body: bytes) -> Iterator[bytes]:
+    """The lines of an object named `key` in pieces of PIECE bytes at most, wherever those end.
+
+    Memory: a piece. Raises zstandard.ZstdError or zlib.error for what can't be decompressed, and EOFError for
+    what ends early.
+    """
+    if key.endswith(Compression.GZIP.suffix):
+        yield from _gunzipped(body)
+        return
+    with zstandard.ZstdDecompressor().stream_reader(body) as reader:
+        expected, seen = zstandard.frame_content_size(body), 0
+        while piece := reader.read(PIECE):
+            seen += len(piece)
+            yield piece
+        if seen != expected:  # of frames that carry their size, as ours do
+            raise EOFError(f"{seen} of {expected} bytes")
+
+
+def _gunzipped(body: bytes) -> Iterator[bytes]:
+    member = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+    rest = body
+    while not member.eof:
+        piece = member.decompress(rest, PIECE)
+        rest = member.unconsumed_tail
+        if not piece and not rest and not member.eof:
+            raise EOFError("the end is missing")
+        yield piece

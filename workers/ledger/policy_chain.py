@@ -18,7 +18,7 @@ from workers.errors import Poison, Retryable
 from workers.ledger import policy_entries as entries
 from workers.ledger.chain import append
 from workers.ledger.policy_entries import FOLD_EVERY, Change, FoldObject, PolicyEntry, broken
-from workers.ledger.policy_kinds import P, PolicyKind
+from workers.ledger.policy_kinds import P, PolicyKind, refused
 from workers.ledger.policy_shards import PolicyShards, following, together
 from workers.store.port import IF_ABSENT, PreconditionFailed, Store
 from workers.store.retry import Retry
@@ -86,14 +86,7 @@ class PolicyChain(Generic[P]):
         for entry, digest in await self.shards.entries(shard, 0, None, head):
             after = self._after(fold, [(entry, digest)])
             where = entries.entry_name(self.kind.topic, shard, entry.seq)
-            for change in entry.changes:
-                before = fold.states.get(change.key)
-                if bytes(change.before) != (self.kind.codec.encode(before) if before else b"null"):
-                    findings.append(f"{where}: {change.key} did not stand as the change says")
-                try:
-                    self.kind.check(before, after.states[change.key])
-                except Poison as error:
-                    findings.append(f"{where}: {error.message}")
+            findings += [f"{where}: {words}" for words in refused(self.kind, fold.states, entry)]
             fold = after
         return fold, findings
 

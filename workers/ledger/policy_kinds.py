@@ -1,6 +1,6 @@
 """The topics whose truth is a policy chain: how each one's values are named, checked and described."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -10,6 +10,7 @@ from topics.workspaces import Workspace
 from topics.write_keys import WriteKey
 from workers.intake import key_states
 from workers.intake.key_states import Refused
+from workers.ledger.policy_entries import PolicyEntry
 
 P = TypeVar("P", bound=PolicyValue)
 
@@ -54,3 +55,20 @@ WORKSPACES: PolicyKind[Workspace] = PolicyKind(
     action=lambda value: "set",
     effective_from=lambda value: max(value.changed_at, value.effective_from or 0),
 )
+
+
+def refused(kind: PolicyKind[P], states: Mapping[str, P], entry: PolicyEntry) -> Iterator[str]:
+    """What no command would have changed so, in words; `states` are those before the entry.
+
+    Raises Poison for a change to something that is no value of this kind.
+    """
+    for change in entry.changes:
+        before, after = states.get(change.key), kind.codec.decode(bytes(change.after))
+        if bytes(change.before) != (kind.codec.encode(before) if before else b"null"):
+            yield f"{change.key} did not stand as the change says"
+        if kind.key(after) != change.key:
+            yield f"{change.key} became a value of {kind.key(after)}"
+        try:
+            kind.check(before, after)
+        except Refused as error:
+            yield error.message

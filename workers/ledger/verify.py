@@ -1,61 +1,42 @@
-"""Proves the ledger from the bucket alone, as an outside auditor would: no Kafka, no writer's word, no keys.
+"""Proves the archive from the buckets alone, as an outside auditor would: no Kafka, no writer's word.
 
-Each thing that is wrong becomes a Finding with a stable kind; checking goes on behind it.
+Each thing that is wrong becomes a finding with a stable kind (verify_report.py); checking goes on behind it.
+Memory is bounded by `readers`, BYTES_AT_ONCE and the number of chains, not by entries, objects or records;
+opening objects (`deep`) adds all write keys of the policy chains.
 """
 
-import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
+from collections.abc import Callable
+from concurrent.futures import Executor
+from typing import NamedTuple
 
-from workers.errors import Fatal, Poison
-from workers.intake.dispositions import STORED, Clock, Disposition
-from workers.ledger.chain import find, read
-from workers.ledger.entries import Entry, StoredObject
-from workers.ledger.head import Head, after_entry, after_genesis
-from workers.ledger.names import ChainId
-from workers.ledger.walk import ROOT, listed, place
-from workers.sealing.format import parse_header
-from workers.sealing.keys import Unit, context_of
+from workers.ledger.verify_chains import Chains
+from workers.ledger.verify_deep import Owner
+from workers.ledger.verify_keys import KeyRows, check_fleet
+from workers.ledger.verify_objects import Deep, Keys, Objects
+from workers.ledger.verify_policy import PolicyAudit
+from workers.ledger.verify_report import Report
+from workers.ledger.verify_state import Progress, StateFile
+from workers.ledger.verify_unlisted import Unlisted
+from workers.ledger.walk import ROOT
+from workers.sealing.replicas import Replicas
 from workers.store.port import Store
 from workers.store.retry import Retry
 
-DATA = "data/"
+READERS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    kind: str  # stable, for scripts
-    where: str  # the key
-    detail: str
+class Opening(NamedTuple):
+    """What opens objects."""
 
-
-@dataclass
-class Report:
-    chains: int = 0
-    entries: int = 0
-    offsets: int = 0
-    records: Counter[str] = field(default_factory=Counter)  # by disposition
-    objects: int = 0
-    stored_bytes: int = 0
-    plain_bytes: int = 0
-    orphans: int = 0  # objects that no entry lists: left by a crash or still being written; never read
-    findings: list[Finding] = field(default_factory=list)
-
-    @property
-    def clean(self) -> bool:
-        return not self.findings
-
-    def found(self, kind: str, where: str, detail: str) -> None:
-        self.findings.append(Finding(kind, where, detail))
+    keys: Keys
+    root_key: str  # the root key's fingerprint
 
 
 class Verifier:
-    """One pass over a ledger bucket and its data bucket.
+    """One pass over policy chains, ledger and data. `progress(report)` is called after each entry.
 
-    `progress(report)` is called after each entry. `readers` objects are read side by side; memory is those
-    and the names of all listed objects.
+    `keystore`: whose rows are checked, with fleet.json; without it, neither is. `opening`: objects are opened
+    and recounted. `state`: where the pass is kept while it runs; it goes on from there.
     """
 
     def __init__(
@@ -64,157 +45,89 @@ class Verifier:
         data: Store,
         retry: Retry,
         *,
-        readers: int = 8,
+        keystore: Replicas | None = None,
+        opening: Opening | None = None,
+        readers: int = READERS,
+        threads: Executor | None = None,
+        state: StateFile | None = None,
         progress: Callable[[Report], None] = lambda report: None,
     ) -> None:
-        self._ledger = ledger
-        self._data = data
-        self._retry = retry
-        self._readers = asyncio.Semaphore(readers)
-        self._progress = progress
-        self._listed: dict[str, str] = {}  # object → the entry that lists it
-        self.report = Report()
+        self._ledger, self._data, self._retry = ledger, data, retry
+        self._keystore, self._opening = keystore, opening
+        self._readers, self._threads = readers, threads
+        self._state, self._told = state, progress
 
     async def run(self) -> Report:
-        async for chain, keys in self._chains():
-            await self._check_chain(chain, keys)
-        await self._check_versions()
-        await self._count_orphans()
-        return self.report
+        """Raises Retryable where a bucket stays away, Fatal for another root key or another audit's state.
 
-    async def _chains(self) -> AsyncIterator[tuple[ChainId, list[str]]]:
-        """Each chain with the keys of its entries, in order. A key that fits no chain is a finding."""
-        chain: ChainId | None = None
-        keys: list[str] = []
-        async for stat in listed(self._ledger, ROOT, self._retry):
-            found = place(stat.key)
-            if found is None:
-                self.report.found("strange_key", stat.key, "no chain has such a name")
-                continue
-            if found.chain != chain:
-                if chain is not None:
-                    yield chain, keys
-                chain, keys = found.chain, []
-            if found.name != "genesis.json":
-                keys.append(stat.key)
-        if chain is not None:
-            yield chain, keys
-
-    async def _check_chain(self, chain: ChainId, keys: list[str]) -> None:
-        self.report.chains += 1
-        head = await self._genesis(chain)
-        for key in keys:
-            head = await self._check_entry(chain, key, head)
-            self._progress(self.report)
-
-    async def _genesis(self, chain: ChainId) -> Head | None:
-        body = await read(self._ledger, chain.genesis, self._retry)
-        if body is None:
-            self.report.found("missing_genesis", chain.genesis, "the chain has entries but no beginning")
-            return None
+        Stopped by either, or cancelled, it leaves its state.
+        """
+        progress = self._state.load(self._name) if self._state else Progress(self._name)
         try:
-            return after_genesis(chain, body)
-        except Fatal as error:
-            self.report.found("broken_genesis", chain.genesis, error.message)
-            return None
+            report = await self._run(progress)
+        except BaseException:
+            if self._state:
+                self._state.save(progress)
+            raise
+        if self._state:
+            self._state.remove()
+        return report
 
-    async def _check_entry(self, chain: ChainId, key: str, head: Head | None) -> Head | None:
-        """The head behind this entry, as good as it can be told: later entries are judged by it."""
-        body = await read(self._ledger, key, self._retry)
-        if body is None:
-            self.report.found("vanished_entry", key, "it was listed, and is not there")
-            return head
-        name = key.removeprefix(chain.prefix).removesuffix(".json")
-        if not name.isdigit() or key != chain.entry(int(name)):
-            self.report.found("strange_key", key, "no entry has such a name")
-            return head
-        try:
-            entry, newer = after_entry(chain, int(name), body)
-        except Fatal as error:
-            self.report.found("broken_entry", key, error.message)
-            return head
-        self.report.entries += 1
-        self.report.offsets += entry.next - entry.first
-        self._check_place(key, entry, head)
-        self._check_counts(key, entry)
-        async with asyncio.TaskGroup() as tasks:
-            for stored in entry.objects:
-                tasks.create_task(self._check_object(key, stored))
-        return newer
-
-    def _check_place(self, key: str, entry: Entry, head: Head | None) -> None:
-        if head is None:
-            return
-        if entry.first > head.next:
-            self.report.found("gap", key, f"offsets [{head.next}, {entry.first}) are in no entry")
-        elif entry.first < head.next:
-            self.report.found("overlap", key, f"offsets [{entry.first}, {head.next}) are in two entries")
-        elif entry.previous != head.digest:
-            self.report.found("fork", key, "it does not name the entry before it by its digest")
-
-    def _check_counts(self, key: str, entry: Entry) -> None:
-        stored: Counter[Disposition] = Counter()
-        for each in entry.objects:
-            stored[each.disposition] += each.records
-        for disposition, reasons in entry.counts.items():
-            self.report.records[disposition] += sum(reasons.values())
-        self.report.records[Disposition.GAP] += entry.gaps
-        for disposition in STORED:
-            counted = sum(entry.counts.get(disposition, {}).values())
-            if counted != stored[disposition]:
-                self.report.found(
-                    "miscount", key, f"counts {counted} {disposition}, its objects hold {stored[disposition]}"
-                )
-
-    async def _check_object(self, entry_key: str, stored: StoredObject) -> None:
-        if stored.key in self._listed:
-            self.report.found(
-                "listed_twice", stored.key, f"listed by {self._listed[stored.key]} and {entry_key}"
+    async def _run(self, progress: Progress) -> Report:
+        owners: dict[str, Owner] = {}
+        # each time anew: what objects hold is judged by it
+        progress.policy = Report()
+        rows = await self._rows(progress.policy)
+        deep = Deep(self._opening.keys, owners) if self._opening else None
+        await PolicyAudit(
+            self._ledger,
+            self._retry,
+            progress.policy,
+            ahead=self._readers,
+            owners=owners if deep else None,
+        ).run()
+        if not progress.ledger_done:
+            objects = Objects(
+                self._ledger,
+                self._data,
+                self._retry,
+                readers=self._readers,
+                rows=rows,
+                deep=deep,
+                threads=self._threads,
             )
-        self._listed[stored.key] = entry_key
-        unit = f"data/ws={stored.workspace}/src={stored.source}/day={stored.day}/{stored.disposition}/"
-        if not stored.key.startswith(unit):
-            self.report.found("misplaced_object", stored.key, f"its entry says it belongs under {unit}")
-        async with self._readers:
-            got = await find(self._data, stored.key, self._retry)
-        if got is None:
-            self.report.found("missing_object", stored.key, f"listed by {entry_key}")
-            return
-        self.report.objects += 1
-        self.report.stored_bytes += len(got.body)
-        self.report.plain_bytes += stored.plain_bytes
-        if len(got.body) != stored.stored_bytes:
-            self.report.found(
-                "object_size", stored.key, f"{len(got.body)} bytes, its entry says {stored.stored_bytes}"
-            )
-        elif sha256(got.body).hexdigest() != stored.sha256:
-            self.report.found("object_digest", stored.key, "its bytes are not those that were archived")
-        self._check_seal(stored, got.metadata)
+            await Chains(
+                self._ledger,
+                self._retry,
+                objects,
+                progress,
+                self._state,
+                ahead=2 * self._readers,
+                told=self._told,
+            ).run()
+            progress.ledger_done = True
+        await Unlisted(self._ledger, self._data, self._retry, progress, self._state).run()
+        report = progress.report()
+        report.orphans = max(progress.listed - report.objects, 0)
+        report.beyond_head = min(progress.beyond_head, report.orphans)
+        return report
 
-    def _check_seal(self, stored: StoredObject, metadata: Mapping[str, str]) -> None:
-        """The context under which the object was sealed is in clear: it must be what the entry says."""
-        unit = Unit(stored.workspace, stored.source, stored.day, Clock(stored.clock))
-        try:
-            parse_header(metadata).require(context_of(unit, stored.key))
-        except (Poison, ValueError) as error:
-            self.report.found("foreign_seal", stored.key, str(error))
+    async def _rows(self, report: Report) -> KeyRows | None:
+        if self._keystore is None:
+            return None
+        if await self._has_ledger():
+            root_key = self._opening.root_key if self._opening else None
+            await check_fleet(self._ledger, root_key, self._retry, report)
+        rows = KeyRows(self._keystore, self._retry)
+        return rows if await rows.readable(report) else None
 
-    async def _check_versions(self) -> None:
-        """Nothing under ledger/ is written twice or deleted: a second version means that somebody did."""
+    async def _has_ledger(self) -> bool:
+        async def attempt() -> bool:
+            return bool([stat async for stat in self._ledger.list(ROOT, limit=1)])
 
-        async def attempt() -> list[Finding]:
-            seen: Counter[str] = Counter()
-            found = []
-            async for version in self._ledger.versions(ROOT):
-                seen[version.key] += 1
-                if version.delete_marker:
-                    found.append(Finding("deleted_entry", version.key, "it has a delete marker"))
-                elif seen[version.key] == 2:
-                    found.append(Finding("overwritten_entry", version.key, "it has more than one version"))
-            return found
+        return await self._retry.call(attempt)
 
-        self.report.findings += await self._retry.call(attempt)
-
-    async def _count_orphans(self) -> None:
-        async for stat in listed(self._data, DATA, self._retry):
-            self.report.orphans += stat.key not in self._listed
+    @property
+    def _name(self) -> str:
+        how = "objects opened" if self._opening else "objects read"
+        return f"ledger {self._ledger.name}, data {self._data.name}, {how}"
