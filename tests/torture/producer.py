@@ -16,6 +16,8 @@ from tests.torture.journal import Journal, Outcome, Sent
 from tests.torture.tally import Tally
 
 TICK = 0.05  # seconds between two pieces of the plain producer's rate
+UNDER_WAY = 50_000  # records without an answer that the plain producer has at the most
+STUCK = 45.0  # seconds; a broker is back after 10, on a busy machine after 30
 ANSWER_WITHIN = 120.0  # seconds that a transaction's end may take, broker restarts included
 TRANSACTION_FAULTS = ("transaction_committed", "transaction_aborted", "transaction_abandoned")
 
@@ -111,30 +113,59 @@ class Writer(threading.Thread):
 
 
 class Steady(Writer):
-    """Idempotent and patient: everything is acknowledged in the end. `rate` a second until all others finish,
-    and then as fast as it goes where `records` are not sent yet.
+    """Idempotent and patient. `rate` a second until all others finish, and then as fast as it goes until
+    `records` are acknowledged.
+
+    librdkafka's idempotent producer can stop for good when a broker dies under it. One that has had no answer
+    for `STUCK` gives way to another, and what it had not settled stays unknown.
     """
 
     prefix = "p"
 
     def __init__(self, load: Load, seed: str, rate: float, records: int) -> None:
         super().__init__(load, seed)
-        self.rate, self.records = rate, records
+        self.rate, self.records, self.acknowledged = rate, records, 0
+        self._producer, self._heard = self._open(), time.monotonic()
 
     def work(self) -> None:
-        producer = self.load.producer(**{"enable.idempotence": True, "message.timeout.ms": 300_000})
         began = time.monotonic()
         while not self.load.finishing:
             due = int((time.monotonic() - began) * self.rate)
             while self.sent < due and not self.load.finishing:
-                self.send(producer, self.write_down)
-                producer.poll(0)
-            producer.poll(TICK)
-        while self.sent < self.records:
-            self.send(producer, self.write_down)
-            producer.poll(0)
-        while producer.flush(1):
-            pass
+                self._send_next()
+            self._poll(TICK)
+        while self.acknowledged < self.records:
+            if self.acknowledged + len(self._producer) < self.records:
+                self._send_next()
+            else:
+                self._poll(TICK)
+        while len(self._producer):
+            self._poll(TICK)
+
+    def write_down(self, error: Any, message: Any) -> None:
+        super().write_down(error, message)
+        if error is None:
+            self.acknowledged += 1
+            self._heard = time.monotonic()
+
+    def _send_next(self) -> None:
+        while len(self._producer) >= UNDER_WAY:
+            self._poll(TICK)
+        self.send(self._producer, self.write_down)
+        self._producer.poll(0)
+
+    def _poll(self, seconds: float) -> None:
+        self._producer.poll(seconds)
+        now = time.monotonic()
+        if not len(self._producer):
+            self._heard = now
+        elif now - self._heard > STUCK:
+            self._producer.purge()
+            self._producer.flush(10)
+            self._producer, self._heard = self._open(), time.monotonic()
+
+    def _open(self) -> Producer:
+        return self.load.producer(**{"enable.idempotence": True, "message.timeout.ms": 300_000})
 
 
 class Impatient(Writer):
