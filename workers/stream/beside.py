@@ -1,5 +1,6 @@
 """What a command asks of Kafka beside the workers: it is in no group, and moves nobody's offsets."""
 
+import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition, errors  # type: ignore[import-untyped]  # no types
@@ -8,6 +9,12 @@ from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  
 from workers.errors import Fatal, Retryable, StrongroomError
 from workers.stream.connection import KafkaConnection, reason, start
 
+COORDINATOR_MOVES = (
+    errors.GroupCoordinatorNotAvailableError,
+    errors.GroupLoadInProgressError,
+    errors.NotCoordinatorForGroupError,
+)
+RETRY_PAUSE = 0.2  # seconds
 POLL_MS = 200
 IDLE_POLLS = 50  # in a row without any progress, until we give up
 
@@ -26,12 +33,24 @@ class Beside:
         await start(self._connection, admin.start, admin.close)
         tp = TopicPartition(self._topic, partition)
         try:
-            found = (await admin.list_consumer_group_offsets(self._group, partitions=[tp])).get(tp)
+            found = (await self._offsets(admin, tp)).get(tp)
         except (errors.KafkaError, TimeoutError) as error:
             raise await _why(self._connection, error) from error
         finally:
             await admin.close()
         return None if found is None or found.offset < 0 else (found.offset, found.metadata)
+
+    async def _offsets(self, admin: Any, tp: Any) -> dict[Any, Any]:
+        """Asks until the group's coordinator is found, which on a young cluster takes a while."""
+        async with asyncio.timeout(self._connection.request_timeout):
+            while True:
+                try:
+                    found: dict[Any, Any] = await admin.list_consumer_group_offsets(
+                        self._group, partitions=[tp]
+                    )
+                    return found
+                except COORDINATOR_MOVES:
+                    await asyncio.sleep(RETRY_PAUSE)
 
     async def first_record(self, partition: int, first: int, end: int) -> int | None:
         """The offset of the first committed record in [first, end); None where all of them are gaps.
