@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("workers.cli.doctor", "Check everything a worker needs, and say what is wrong."),
     "keys": ("workers.cli.keys", "Add, show, rotate and revoke write keys."),
     "ledger": ("workers.cli.ledger", "Show what the ledger says, and put losses on record."),
+    "orphans": ("workers.cli.orphans", "List and sweep objects that crashes left behind."),
     "policy": ("workers.cli.policy", "Spread policy from the bucket to Kafka."),
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),
     "send": ("workers.cli.send", "Send events to raw-events."),

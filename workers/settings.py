@@ -161,6 +161,19 @@ class Settings(BaseSettings):
         120.0, "The watchdog ends a worker that has records waiting and made no progress for so long"
     )
 
+    # the steward
+    sweep_interval: Seconds = setting(3600.0, "Time between two passes of the steward over all objects")
+    sweep_delete: bool = setting(
+        False, "Whether the steward deletes orphans; without it, it only counts them (a dry run)"
+    )
+    sweep_grace: Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False), Unit("seconds")] = (
+        setting(3600.0, "An orphan younger than this is left alone")
+    )
+    sweep_brake_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = setting(
+        0.1, "A pass deletes nothing if more than this share of all objects would go"
+    )
+    sweep_brake_least: Count = setting(100, "Fewer orphans than this never brake")
+
     # every process
     http_host: str = setting("127.0.0.1", "Address for /livez, /readyz and /metrics")
     http_port: Annotated[int, Field(ge=0, le=65535)] = setting(

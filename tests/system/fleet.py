@@ -21,7 +21,7 @@ STOP_WITHIN = 40.0  # seconds
 
 @dataclass
 class Worker:
-    """`strongroom worker archive` as its own process."""
+    """`strongroom worker ROLE` as its own process."""
 
     name: str
     process: "subprocess.Popen[bytes]"
@@ -139,13 +139,13 @@ class Fleet:
         self.root_key_file.chmod(0o600)
         self.run("topics", "create")
 
-    def worker(self, name: str = "worker-0", **settings: str) -> Worker:
+    def worker(self, name: str = "worker-0", *, role: str = "archive", **settings: str) -> Worker:
         """Started, and not waited for."""
         port = _free_port()
         log_file = self.folder / f"{name}-{len(self.workers)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [COMMAND, "worker", "archive"],
+                [COMMAND, "worker", role],
                 env=self.environment({"STRONGROOM_HTTP_PORT": str(port), **settings}),
                 stdout=log,
                 stderr=subprocess.STDOUT,

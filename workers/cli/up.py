@@ -39,9 +39,9 @@ def up() -> None:
 
 
 async def _up(folder: Path) -> None:
-    click.echo("starting Kafka, S3 and the archive worker …")
+    click.echo("starting Kafka, S3, the archive worker and the steward …")
     stop = asyncio.Event()
-    async with embedded_fleet(folder, flush_interval=FLUSH_INTERVAL) as fleet:
+    async with embedded_fleet(folder, flush_interval=FLUSH_INTERVAL, all_roles=True) as fleet:
         await fleet.ready()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -20,3 +20,15 @@ def archive() -> int:
     from workers.roles import archive as role  # noqa: PLC0415 - Faust and friends, for this command alone
 
     return role.run(Settings.load())
+
+
+@worker.command()
+def steward() -> int:
+    """Sweep what crashes left in the data bucket, pass by pass, until SIGTERM.
+
+    It deletes only with STRONGROOM_SWEEP_DELETE=true, and needs no Kafka and no root key. /livez, /readyz and
+    /metrics are on STRONGROOM_HTTP_PORT.
+    """
+    from workers.roles import steward as role  # noqa: PLC0415 - as above
+
+    return role.run(Settings.load())

@@ -11,7 +11,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from workers import opening
-from workers.embedded.child import Broken, Child
+from workers.embedded.child import Broken, Child, free_port
 from workers.embedded.stack import Stack, embedded_stack
 from workers.sealing.root import FileRoot
 from workers.settings import Settings
@@ -30,11 +30,13 @@ class Fleet:
     settings: Settings
     archive: Child
     environ: Mapping[str, str]  # what other processes need to use it
+    others: tuple[Child, ...] = ()  # the other roles
 
     def check(self) -> None:
         """Raises Broken if a process has ended."""
         self.stack.check()
-        self.archive.check()
+        for child in (self.archive, *self.others):
+            child.check()
 
     async def ready(self) -> None:
         """Returns when the archive worker has its partitions. Raises Broken."""
@@ -50,10 +52,11 @@ class Fleet:
         return int(sum(value for (name, _), value in samples.items() if name == "strongroom_records_total"))
 
     async def stop(self) -> None:
-        """SIGTERM to the worker. Raises Broken unless it ends well."""
-        code = await self.archive.stop(self.settings.shutdown_timeout + EXIT_MARGIN)
-        if code != 0:
-            raise Broken(f"the worker ended with exit code {code} after SIGTERM; {self.archive.last_words()}")
+        """SIGTERM to the workers. Raises Broken unless they end well."""
+        for child in (*self.others, self.archive):
+            code = await child.stop(self.settings.shutdown_timeout + EXIT_MARGIN)
+            if code != 0:
+                raise Broken(f"{child.name} ended with exit code {code} after SIGTERM; {child.last_words()}")
 
     async def _metrics(self) -> dict[tuple[str, str], float]:
         """(name, values of its labels, joined) → value."""
@@ -66,21 +69,29 @@ class Fleet:
 
 
 @asynccontextmanager
-async def embedded_fleet(folder: Path, *, flush_interval: float) -> AsyncIterator[Fleet]:
-    """Yields while the archive worker starts. Files are in `folder`; processes end with the block."""
+async def embedded_fleet(
+    folder: Path, *, flush_interval: float, all_roles: bool = False
+) -> AsyncIterator[Fleet]:
+    """Yields while the archive worker starts, or `all_roles` do. All of it ends with the block."""
     async with embedded_stack(folder) as stack:
         ours = {variable("flush_interval"): str(flush_interval)}
         with environment({**stack.environ, **ours}):
             settings = Settings.load()
             FileRoot.create(opening.needed(settings, "root_key_file"))
             await create_topics(opening.kafka(settings), opening.topic_specs(settings))
-            worker = Child(
-                "worker-archive", [sys.executable, "-m", "workers", "worker", "archive"], folder, os.environ
-            )
+            started = [_role("archive", folder, os.environ)]
             try:
-                yield Fleet(stack, settings, worker, stack.environ)
+                if all_roles:
+                    port = {variable("http_port"): str(free_port())}
+                    started.append(_role("steward", folder, {**os.environ, **port}))
+                yield Fleet(stack, settings, started[0], stack.environ, tuple(started[1:]))
             finally:
-                worker.kill()
+                for worker in started:
+                    worker.kill()
+
+
+def _role(name: str, folder: Path, environ: Mapping[str, str]) -> Child:
+    return Child(f"worker-{name}", [sys.executable, "-m", "workers", "worker", name], folder, environ)
 
 
 @contextmanager

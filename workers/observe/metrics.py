@@ -16,6 +16,7 @@ from workers.intake.dispositions import Disposition
 from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
 from workers.ledger import halts
+from workers.ledger.orphans import Kind
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -133,6 +134,27 @@ HALTS = _counters(
     "partitions",
     "Partitions that were halted until a person acts (log line `partition_halted`).",
     cause=halts.CAUSES,
+)
+
+# -- the steward ------------------------------------------------------------------------------------
+
+SWEEP_OBJECTS = _gauges(
+    "strongroom_sweep_objects",
+    "objects",
+    "Objects as the last pass found them. `strange`, `foreign` and `unproven` are kept, and want a look.",
+    kind=tuple(Kind),
+)
+SWEEP_BYTES = _gauges("strongroom_sweep_bytes", "bytes", "Stored bytes of these objects.", kind=tuple(Kind))
+SWEEP_DUE = _gauge("strongroom_sweep_due", "objects", "Orphans of the last pass that were old enough to go.")
+SWEEP_BRAKED = _gauge(
+    "strongroom_sweep_braked", "passes", "1 if the last pass found too many orphans to delete any."
+)
+SWEEP_SECONDS = _gauge("strongroom_sweep_seconds", "seconds", "How long the last pass took.")
+SWEEP_ENDED = _gauge("strongroom_sweep_ended_seconds", "seconds", "End of the last pass, since the epoch.")
+ORPHANS_SWEPT = _counter("strongroom_orphans_swept_total", "objects", "Orphans deleted.")
+ORPHANS_SWEPT_BYTES = _counter("strongroom_orphans_swept_bytes_total", "bytes", "Stored bytes of these.")
+ORPHANS_REFUSED = _counter(
+    "strongroom_orphans_refused_total", "objects", "Orphans that the store did not delete when asked to."
 )
 
 # -- the worker ------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Reads what deploy/ holds, without kustomize or Docker: YAML, the settings file, the Dockerfile's lines."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -8,20 +9,22 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
+COMPONENTS = ("archive", "steward")
 
 Json = dict[str, Any]
 
 
 class Manifests(NamedTuple):
-    """`resources` by kind, and the ConfigMaps that kustomize generates: name → variables."""
+    """Of one component: `resources` by kind, and the ConfigMaps that kustomize makes: name → variables."""
 
+    component: str
     kustomization: Json
     resources: dict[str, Json]
     settings: dict[str, dict[str, str]]
 
     @property
     def workload(self) -> Json:
-        return self.resources["StatefulSet"]
+        return self.resources.get("StatefulSet") or self.resources["Deployment"]
 
     @property
     def pod(self) -> Json:
@@ -44,7 +47,18 @@ def variables(env_file: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
-def read_base(folder: Path = BASE) -> Manifests:
+def of_component(component: str, documents: Iterable[Json]) -> list[Json]:
+    """A ConfigMap's name may carry a hash behind the component's."""
+    ours = f"strongroom-{component}"
+    return [
+        document
+        for document in documents
+        if document["metadata"]["name"] in ("strongroom", ours)
+        or (document["kind"] == "ConfigMap" and document["metadata"]["name"].startswith(f"{ours}-"))
+    ]
+
+
+def read_base(component: str = "archive", folder: Path = BASE) -> Manifests:
     kustomization = yaml.safe_load((folder / "kustomization.yaml").read_text())
     documents = [
         document
@@ -54,8 +68,10 @@ def read_base(folder: Path = BASE) -> Manifests:
     settings = {
         generated["name"]: {k: v for name in generated["envs"] for k, v in variables(folder / name).items()}
         for generated in kustomization["configMapGenerator"]
+        if generated["name"] == f"strongroom-{component}"
     }
-    return Manifests(kustomization, {document["kind"]: document for document in documents}, settings)
+    resources = {document["kind"]: document for document in of_component(component, documents)}
+    return Manifests(component, kustomization, resources, settings)
 
 
 def read_compose() -> Json:

@@ -17,12 +17,14 @@ def matches(selector: Mapping[str, str], labels: Mapping[str, str]) -> bool:
 
 def selectors_find_the_pods(m: Manifests) -> Iterator[str]:
     found = {
-        "StatefulSet": m.workload["spec"]["selector"]["matchLabels"],
+        m.workload["kind"]: m.workload["spec"]["selector"]["matchLabels"],
         "Service": m.resources["Service"]["spec"]["selector"],
-        "PodDisruptionBudget": m.resources["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
         "NetworkPolicy": m.resources["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
     }
-    for number, spread in enumerate(m.pod["topologySpreadConstraints"]):
+    if "PodDisruptionBudget" in m.resources:
+        budget = m.resources["PodDisruptionBudget"]
+        found["PodDisruptionBudget"] = budget["spec"]["selector"]["matchLabels"]
+    for number, spread in enumerate(m.pod.get("topologySpreadConstraints", [])):
         found[f"topology spread {number}"] = spread["labelSelector"]["matchLabels"]
     for what, selector in found.items():
         if not matches(selector, m.pod_labels):
@@ -134,13 +136,51 @@ def volumes_and_mounts_agree(m: Manifests) -> Iterator[str]:
     mounted = {mount["name"] for container in m.containers for mount in container["volumeMounts"]}
     if volumes != mounted:
         yield f"volumes are {sorted(volumes)}, mounted are {sorted(mounted)}"
-    [container] = m.pod["containers"]
-    paths = [mount["mountPath"] for mount in container["volumeMounts"]]
-    key = environment(m, container).get("STRONGROOM_ROOT_KEY_FILE", "")
-    if not any(key.startswith(f"{path}/") for path in paths):
-        yield f"the root key {key!r} lies in no volume"
-    if "/tmp" not in paths:
+    if "/tmp" not in _paths(m):
         yield "nothing can be written to /tmp"
+
+
+def _paths(m: Manifests) -> list[str]:
+    [container] = m.pod["containers"]
+    return [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def the_root_key_lies_in_a_volume(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    key = environment(m, container).get("STRONGROOM_ROOT_KEY_FILE", "")
+    if not any(key.startswith(f"{path}/") for path in _paths(m)):
+        yield f"the root key {key!r} lies in no volume"
+
+
+def it_holds_no_keys(m: Manifests) -> Iterator[str]:
+    """What opens nothing need not be able to."""
+    if any("secret" in volume for volume in m.pod["volumes"]):
+        yield "a secret is mounted"
+    for container in m.containers:
+        if "STRONGROOM_ROOT_KEY_FILE" in environment(m, container):
+            yield "the root key is set"
+
+
+def it_reaches_s3_alone(m: Manifests) -> Iterator[str]:
+    for egress in m.resources["NetworkPolicy"]["spec"]["egress"]:
+        for port in egress["ports"]:
+            if port["port"] not in (53, 443) or "endPort" in port:
+                yield f"it may talk to port {port['port']}"
+
+
+def one_is_enough(m: Manifests) -> Iterator[str]:
+    """Two would do no harm: they would do the same work twice."""
+    if m.workload["spec"]["replicas"] != 1:
+        yield f"there are {m.workload['spec']['replicas']} of it"
+    if m.workload["spec"]["strategy"]["type"] != "Recreate":
+        yield "a roll-out runs two of it"
+
+
+def it_deletes_nothing_by_itself(m: Manifests) -> Iterator[str]:
+    """The base is a dry run: an overlay turns deletion on, once somebody has looked."""
+    [container] = m.pod["containers"]
+    if environment(m, container).get("STRONGROOM_SWEEP_DELETE", "false") != "false":
+        yield "it deletes from the start"
 
 
 def the_root_key_is_its_owners_alone(m: Manifests) -> Iterator[str]:
@@ -165,18 +205,24 @@ def containers_say_what_they_need(m: Manifests) -> Iterator[str]:
 
 RULES: tuple[Rule, ...] = (
     selectors_find_the_pods,
-    the_service_gives_the_pods_their_names,
     ports_and_probes_agree,
     probes_ask_what_the_worker_serves,
     every_variable_is_a_setting,
-    each_pod_is_a_member_of_its_own,
-    there_is_time_for_the_last_flush,
     pods_are_restricted,
     volumes_and_mounts_agree,
-    the_root_key_is_its_owners_alone,
     containers_say_what_they_need,
 )
+RULES_OF: Mapping[str, tuple[Rule, ...]] = {
+    "archive": (
+        the_service_gives_the_pods_their_names,
+        each_pod_is_a_member_of_its_own,
+        there_is_time_for_the_last_flush,
+        the_root_key_lies_in_a_volume,
+        the_root_key_is_its_owners_alone,
+    ),
+    "steward": (it_holds_no_keys, it_reaches_s3_alone, one_is_enough, it_deletes_nothing_by_itself),
+}
 
 
 def findings(m: Manifests) -> list[str]:
-    return [finding for rule in RULES for finding in rule(m)]
+    return [finding for rule in (*RULES, *RULES_OF[m.component]) for finding in rule(m)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tests.unit.deploy.manifests import DEPLOY, PROJECT, Json, dockerfile, read_base, read_compose
+from tests.unit.deploy.manifests import COMPONENTS, DEPLOY, PROJECT, Json, dockerfile, read_base, read_compose
 from tests.unit.deploy.rules import PREFIX, SETTINGS
 from workers.__main__ import strongroom
 from workers.settings import Settings
@@ -61,8 +61,9 @@ def test_what_the_dockerfile_copies_exists_and_reaches_the_build() -> None:
 
 def test_the_image_runs_as_the_user_of_the_manifests() -> None:
     [user] = [arguments for instruction, arguments in dockerfile() if instruction == "USER"]
-    context = read_base().pod["securityContext"]
-    assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
+    for component in COMPONENTS:
+        context = read_base(component).pod["securityContext"]
+        assert user == f"{context['runAsUser']}:{context['runAsGroup']}"
     assert all(service["user"] == user for service in ours(read_compose()).values())
 
 
@@ -142,7 +143,7 @@ def test_compose_mounts_declared_volumes_only() -> None:
     [
         read_compose()["services"]["topics"]["command"],
         read_compose()["services"]["archive"]["command"],
-        read_base().pod["containers"][0]["args"],
+        *(read_base(component).pod["containers"][0]["args"] for component in COMPONENTS),
     ],
     ids=" ".join,
 )

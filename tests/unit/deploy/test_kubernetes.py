@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.deploy.manifests import BASE, Manifests, read_base
+from tests.unit.deploy.manifests import BASE, COMPONENTS, Manifests, read_base
 from tests.unit.deploy.rules import environment, findings
 from workers.settings import Settings
 
@@ -16,8 +16,9 @@ def base() -> Manifests:
     return copy.deepcopy(read_base())
 
 
-def test_the_base_keeps_to_every_rule(base: Manifests) -> None:
-    assert findings(base) == []
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_the_base_keeps_to_every_rule(component: str) -> None:
+    assert findings(read_base(component)) == []
 
 
 def test_the_base_is_whole(base: Manifests) -> None:
@@ -26,8 +27,13 @@ def test_the_base_is_whole(base: Manifests) -> None:
     assert set(base.resources) == {
         *("Namespace", "ServiceAccount", "Service", "StatefulSet", "PodDisruptionBudget", "NetworkPolicy")
     }
-    account = base.resources["ServiceAccount"]["metadata"]["name"]
-    assert base.pod["serviceAccountName"] == account
+    steward = read_base("steward")
+    assert set(steward.resources) == {
+        *("Namespace", "ServiceAccount", "Service", "Deployment", "NetworkPolicy")
+    }
+    for each in (base, steward):
+        assert each.pod["serviceAccountName"] == each.resources["ServiceAccount"]["metadata"]["name"]
+    assert base.pod["serviceAccountName"] != steward.pod["serviceAccountName"]
     assert base.kustomization["namespace"] == base.resources["Namespace"]["metadata"]["name"]
     assert {container["image"] for container in base.containers} == {
         image["name"] for image in base.kustomization["images"]
@@ -41,6 +47,14 @@ def test_a_worker_accepts_the_settings_of_the_base(base: Manifests, monkeypatch:
     settings = Settings.load()
     assert settings.instance_id == "from-the-cluster"
     assert settings.http_port == 8080
+
+
+def test_a_steward_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    steward = read_base("steward")
+    for name, value in environment(steward, container(steward)).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.http_port, settings.sweep_delete, settings.root_key_file) == (8080, False, None)
 
 
 def container(m: Manifests) -> Any:
@@ -155,3 +169,50 @@ def test_a_planted_fault_is_found(base: Manifests, fault: str) -> None:
     plant, finding = FAULTS[fault]
     plant(base)
     assert any(finding in found for found in findings(base)), findings(base)
+
+
+STEWARD_FAULTS: dict[str, tuple[Plant, str]] = {
+    "the root key's file": (
+        lambda m: m.settings["strongroom-steward"].update(STRONGROOM_ROOT_KEY_FILE="/keys/root.key"),
+        "the root key is set",
+    ),
+    "the root key": (
+        lambda m: m.pod["volumes"].append({"name": "s", "secret": {"secretName": "strongroom-root-key"}}),
+        "a secret is mounted",
+    ),
+    "a way to Kafka": (
+        lambda m: m.resources["NetworkPolicy"]["spec"]["egress"][1]["ports"].append(
+            {"port": 9092, "endPort": 9094}
+        ),
+        "it may talk to port 9092",
+    ),
+    "two of it": (lambda m: m.workload["spec"].update(replicas=2), "there are 2 of it"),
+    "two while it rolls": (
+        lambda m: m.workload["spec"].update(strategy={"type": "RollingUpdate"}),
+        "a roll-out runs two of it",
+    ),
+    "no dry run": (
+        lambda m: m.settings["strongroom-steward"].update(STRONGROOM_SWEEP_DELETE="true"),
+        "it deletes from the start",
+    ),
+    "the archive's service": (
+        lambda m: m.resources["Service"]["spec"]["selector"].update(
+            {"app.kubernetes.io/component": "archive"}
+        ),
+        "Service selects",
+    ),
+    "policy for the archive": (
+        lambda m: m.resources["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"].update(
+            {"app.kubernetes.io/component": "archive"}
+        ),
+        "NetworkPolicy selects",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", STEWARD_FAULTS)
+def test_a_fault_planted_in_the_steward_is_found(fault: str) -> None:
+    steward = copy.deepcopy(read_base("steward"))
+    plant, finding = STEWARD_FAULTS[fault]
+    plant(steward)
+    assert any(finding in found for found in findings(steward)), findings(steward)

@@ -1,0 +1,214 @@
+"""The steward role: sweeps what crashes left behind, pass by pass. It needs no Kafka."""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import structlog
+
+from workers import opening
+from workers.errors import Fatal
+from workers.ledger import data_name, walk
+from workers.ledger.orphans import Kind
+from workers.ledger.sweep import Brake, Sweep, Terms, sweep
+from workers.observe import metrics
+from workers.observe.health import Steps, Verdict, Watchdog, Work
+from workers.observe.holds import Holds
+from workers.observe.http import HealthServer
+from workers.observe.logs import configure
+from workers.roles.first_of import first_of
+from workers.settings import Settings
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+log = structlog.get_logger()
+
+TICK = 0.5  # seconds
+BRAKE_REMEDY = "Find out why (deploy/runbooks/orphans_brake.md); then `strongroom orphans sweep --yes`"
+
+
+def run(settings: Settings) -> int:
+    """Until SIGTERM; raises what stopped the worker otherwise. Returns the exit code."""
+    configure(settings.log_format, settings.log_level)
+    asyncio.run(_run(settings))
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    work = asyncio.create_task(_steward(settings))
+    # a pass may be given up at any time: the next one looks at everything again
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
+    try:
+        await work
+    except asyncio.CancelledError:
+        log.info("stopped")
+
+
+async def _steward(settings: Settings) -> None:
+    holds, steps = Holds(), Steps()
+    async with (
+        HealthServer(settings.http_host, settings.http_port) as server,
+        opening.open_ledger(settings) as ledger,
+        opening.open_data(settings) as data,
+    ):
+        steward = Steward(
+            ledger, data, Retry(hold=holds.declare), terms(settings), settings.sweep_interval, steps.step, now
+        )
+        watch = Watch(steward, holds, steps, settings.progress_timeout)
+        server.watch(watch)
+        await first_of(steward.run, watch.run)
+
+
+def terms(settings: Settings) -> Terms:
+    return Terms(
+        delete=settings.sweep_delete,
+        grace=settings.sweep_grace,
+        brake=Brake(settings.sweep_brake_share, settings.sweep_brake_least),
+    )
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Steward:
+    """`step` is told of all that gets done; `now` is in ms since the epoch, `interval` in seconds."""
+
+    def __init__(
+        self,
+        ledger: Store,
+        data: Store,
+        retry: Retry,
+        terms: Terms,
+        interval: float,
+        step: Callable[[], None],
+        now: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._data = data
+        self._retry = retry
+        self._terms = terms
+        self._interval = interval
+        self._step = step
+        self._now = now
+        self._settled = 0
+        self.reached = False  # both buckets have answered
+        self.busy = True  # in a pass, or on the way to the first one
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        await self._reach()
+        while True:
+            await self.sweep()
+            self.busy = False
+            await asyncio.sleep(self._interval)
+            self.busy = True
+
+    async def _reach(self) -> None:
+        for store, prefix in ((self._ledger, walk.ROOT), (self._data, data_name.ROOT)):
+            found = await self._retry.call(lambda store=store, prefix=prefix: _any(store, prefix))  # type: ignore[misc] # bound early
+            log.info("checked", bucket=store.name, prefix=prefix, found="objects" if found else "nothing yet")
+        self.reached = True
+
+    async def sweep(self) -> Sweep:
+        """One pass. A store that does not answer is a hold."""
+        begun = time.monotonic()
+        found = await sweep(
+            self._ledger,
+            self._data,
+            self._retry,
+            self._now(),
+            replace(self._terms, since=self._settled),
+            lambda each: self._step(),
+        )
+        self._settled = found.settled
+        self._step()
+        measure(found, time.monotonic() - begun, self._now())
+        tell(found, self._terms)
+        return found
+
+
+async def _any(store: Store, prefix: str) -> bool:
+    async for _ in store.list(prefix, limit=1):
+        return True
+    return False
+
+
+def measure(found: Sweep, seconds: float, ended: int) -> None:
+    for kind in Kind:
+        metrics.SWEEP_OBJECTS.labels(kind=kind).set(found.kinds[kind])
+        metrics.SWEEP_BYTES.labels(kind=kind).set(found.bytes[kind])
+    metrics.SWEEP_DUE.set(found.due)
+    metrics.SWEEP_BRAKED.set(found.braked)
+    metrics.SWEEP_SECONDS.set(seconds)
+    metrics.SWEEP_ENDED.set(ended / 1000)
+    metrics.ORPHANS_SWEPT.inc(found.swept)
+    metrics.ORPHANS_SWEPT_BYTES.inc(found.swept_bytes)
+    metrics.ORPHANS_REFUSED.inc(found.refusals)
+
+
+def tell(found: Sweep, terms: Terms) -> None:
+    log.info(
+        "sweep_done",
+        delete=terms.delete,
+        objects=found.objects,
+        **{str(kind): found.kinds[kind] for kind in Kind},
+        due=found.due,
+        due_bytes=found.due_bytes,
+        swept=found.swept,
+        swept_bytes=found.swept_bytes,
+    )
+    if found.braked:
+        log.error("sweep_braked", due=found.due, objects=found.objects, remedy=BRAKE_REMEDY)
+    for key, why in found.refused.items():
+        log.warning("sweep_refused", key=key, why=why, of=found.refusals)
+    for key, why in found.doubts:
+        log.warning("sweep_in_doubt", key=key, why=why, of=found.doubtful)
+
+
+class Watch:
+    """Measures holds, and ends a steward that does nothing in a pass and declares no hold."""
+
+    def __init__(
+        self,
+        steward: Steward,
+        holds: Holds,
+        steps: Steps,
+        progress_timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._steward = steward
+        self._holds = holds
+        self._steps = steps
+        self._clock = clock
+        self._watchdog = Watchdog(progress_timeout)
+
+    def livez(self) -> Verdict:
+        """That it is asked shows that the loop turns; `run` ends the process for anything else."""
+        return Verdict(True, "in a pass" if self._steward.busy else "waiting for the next pass")
+
+    def readyz(self) -> Verdict:
+        return Verdict(
+            self._steward.reached, "ready" if self._steward.reached else "the buckets were not reached"
+        )
+
+    async def run(self) -> None:
+        """Until cancelled. Raises Fatal once a pass stands still."""
+        while True:
+            await asyncio.sleep(TICK)
+            self._holds.measure()
+            work = Work(
+                lag=0,
+                flushes=int(self._steward.busy),
+                unassigned=False,
+                holds=self._holds.active(),
+                done=self._steps.done,
+            )
+            if not self._watchdog.look(self._clock(), work).well:
+                raise Fatal(
+                    "no progress: a pass stands still",
+                    remedy="Start it again; its last log lines say where it stood",
+                )
