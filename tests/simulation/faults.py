@@ -143,7 +143,7 @@ def _truncated(world: "World", strike: "Strike") -> None:
     if head is None or head <= log.start:
         return
     log.cut(max(log.start, head - 1 - strike.amount % 4))
-    world.lost_under[world.log_name(partition)] |= {"head_above_log_end", "anchor_differs"}
+    world.loses(partition, "head_above_log_end", "anchor_differs")
     world.counts["truncated"] += 1
     if strike.amount % 2:
         world.produce_now(partition, ["whale"] * (3 + strike.amount % 7))
@@ -172,11 +172,9 @@ def _retention_overtakes(world: "World", strike: "Strike") -> None:
     if log.epoch:
         return  # see _retention
     log.expire(log.start + 1 + strike.amount % 20)
-    if head is not None and head < log.start:
-        world.lost_under[world.log_name(partition)].add("log_start_above_head")
-        world.counts["retention_overtakes"] += 1
-    elif head is None:
-        world.lost_under[world.log_name(partition)].add("log_start_above_head")
+    if head is None or head < log.start:
+        world.loses(partition, "log_start_above_head")
+        world.counts["retention_overtakes"] += head is not None
 
 
 def _offsets_forward(world: "World", strike: "Strike") -> None:
@@ -231,6 +229,10 @@ def _keystore_down(world: "World", strike: "Strike") -> None:
     world.keystore_down_until = world.loop.time() + strike.lasts
 
 
+def _sweep(world: "World", strike: "Strike") -> None:
+    world.steward.begin(world.loop.time() + strike.lasts, float(strike.amount % 2 * (strike.amount % 20)))
+
+
 FAULTS = {
     "kill": Fault("kill -9 at each step", _kill, 2.0, strikes_writer=True),
     **{
@@ -260,8 +262,8 @@ FAULTS = {
     "clock_jump": Fault("clock skew and jumps", _clock_jump, 0.7),
     "compacted": Fault("compaction and aborted-transaction gaps", None, 0.0),
     "aborted": Fault("compaction and aborted-transaction gaps", None, 0.0),
-    "topic_recreated": Fault("topic re-creation under the same name", _topic_recreated, 0.4),
-    "truncated": Fault("log truncated under the head, then grown past it", _truncated, 0.6),
+    "topic_recreated": Fault("topic re-creation under the same name", _topic_recreated, 0.7),
+    "truncated": Fault("log truncated under the head, then grown past it", _truncated, 1.0),
     "retention_at_opening": Fault(
         "retention moving the log's start while the first chain is being opened",
         _retention_at_opening,
@@ -269,7 +271,7 @@ FAULTS = {
         early=True,
     ),
     "retention": Fault("retention", _retention, 0.7),
-    "retention_overtakes": Fault("retention overtaking the head", _retention_overtakes, 0.4),
+    "retention_overtakes": Fault("retention overtaking the head", _retention_overtakes, 1.0),
     "offsets_forward": Fault("Kafka's group offset reset forward", _offsets_forward, 1.5),
     "offsets_lost": Fault("Kafka's group offset lost", _offsets_lost, 0.5),
     "partition_growth": Fault("partition growth", _partition_growth, 0.4),
@@ -288,5 +290,7 @@ FAULTS = {
     "intake_error": Fault("an exception in a rule", None, 0.0),
     "policy_down": Fault("policy or key store down", _policy_down, 0.7, (0.5, 12.0), strikes_writer=True),
     "keystore_down": Fault("policy or key store down", _keystore_down, 0.7, (0.5, 15.0)),
+    "acknowledged": Fault("a loss put on record", None, 0.0),
+    "sweep": Fault("a sweep of orphans", _sweep, 4.0, (1.0, 25.0)),
     "whale_and_many": Fault("many workspaces and one whale", None, 0.0),
 }

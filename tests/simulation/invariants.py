@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import records
+from tests.simulation import losses, records
 from tests.simulation.kafka import LOG_APPEND_TIME, Holds, Log, Slot
 from tests.simulation.keys import key_of
 from workers.intake.dispositions import Clock
@@ -28,11 +28,12 @@ Json = dict[str, Any]
 async def check(world: "World") -> None:
     """Adds what is violated to the world's violations."""
     _check_overwritten(world)
+    _check_swept(world)
     _check_halts(world)
+    archived: dict[ChainId, list[Slot]] = {}
     for chain in sorted(world.bucket.chains):
-        chained = _check_chain(world, chain)
-        if chained:
-            _check_content(world, chain, chained)
+        archived[chain] = _check_content(world, chain, _check_chain(world, chain))
+    losses.check(world, archived)
     _check_requests(world)
     await _check_verify(world)
 
@@ -42,10 +43,36 @@ def _check_overwritten(world: "World") -> None:
         world.violated("overwritten", key)
 
 
+def _check_swept(world: "World") -> None:
+    """No listed object was ever deleted; and a last pass leaves nothing that can be known for an orphan."""
+    bodies = [stored.body for key, stored in world.bucket.bodies.items() if key.startswith("ledger/")]
+    listed = {stored["key"] for body in bodies for stored in json.loads(body or b"").get("objects", ())}
+    for key in sorted(listed & world.bucket.swept):
+        world.violated("swept", f"{key} is listed, and was deleted")
+    world.steward.last_pass()
+    if world.deleted:
+        return  # where entries are missing nothing can be known
+    for stat in world.bucket.stats("data/"):
+        if stat.key not in listed and not _is_pending(world, stat.key):
+            world.violated("orphan", f"{stat.key} was left by a sweep")
+
+
+def _is_pending(world: "World", key: str) -> bool:
+    """Whether its attempt may yet be committed."""
+    name = key.rpartition("/")[2]
+    for chain in world.bucket.chains:
+        text = f"{chain.topic}-{chain.topic_id}.{chain.incarnation}-{chain.partition:05d}-"
+        if name.startswith(text):
+            head = world.bucket.head(chain)
+            first = int(name.removeprefix(text)[:20])
+            return chain not in world.bucket.closings and head is not None and first >= head
+    return False
+
+
 def _check_halts(world: "World") -> None:
     for partition in range(len(world.topic.logs)):
         cause = world.halted(partition)
-        if cause is not None and cause not in world.lost_under[world.log_name(partition)]:
+        if cause is not None and cause not in world.may_halt[world.log_name(partition)]:
             world.violated("halted", f"[{partition}] by {cause}: nothing is wrong with it")
 
 
@@ -58,10 +85,11 @@ def _check_chain(world: "World", chain: ChainId) -> list[Json]:
     if genesis is None or genesis.body is None:
         world.violated("no_genesis", chain.prefix)
         return []
-    digest, at = _digest(genesis.body), json.loads(genesis.body)["first"]
+    document = json.loads(genesis.body)
+    digest, at = _digest(genesis.body), document["first"]
     logs = dict([(world.topic.topic_id, world.topic.logs), *world.topic.former])
     log = logs[chain.topic_id][chain.partition]
-    if at not in log.starts:
+    if "after" not in document and at not in log.starts:
         world.violated("genesis", f"{chain.prefix} begins at {at}, the log began at {sorted(log.starts)}")
     entries = []
     for first in sorted(first for first in world.bucket.chains[chain] if first >= 0):
@@ -86,8 +114,8 @@ def _digest(body: bytes) -> str:
 # -- the content ---------------------------------------------------------------------------------------------
 
 
-def _check_content(world: "World", chain: ChainId, entries: list[Json]) -> None:
-    """Invariants 3 and 7, and that the chain holds exactly what was in one version of its log."""
+def _check_content(world: "World", chain: ChainId, entries: list[Json]) -> list[Slot]:
+    """Invariants 3 and 7, and that the chain holds exactly what was in one version of its log: that."""
     logs = dict([(world.topic.topic_id, world.topic.logs), *world.topic.former])
     log = logs[chain.topic_id][chain.partition]
     opened = {stored["key"]: _opened(world, stored) for entry in entries for stored in entry["objects"]}
@@ -102,10 +130,12 @@ def _check_content(world: "World", chain: ChainId, entries: list[Json]) -> None:
         ]
         if not wrong:
             _count(world, entries, log, slots)
-            return
+            ranges = [(entry["first"] - log.base, entry["next"] - log.base) for entry in entries]
+            return [slot for first, end in ranges for slot in slots[first:end]]
         fewest = wrong if fewest is None or len(wrong) < len(fewest) else fewest
     for what in (fewest or [])[:5]:
         world.violated("content", what)
+    return []
 
 
 def _opened(world: "World", stored: Json) -> list[bytes]:

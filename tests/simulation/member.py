@@ -214,11 +214,9 @@ class Member:
         return found
 
     async def _deliver(self, partition: int, found: Fetched | OutOfRange) -> bool:
-        if isinstance(found, Fetched) and found.epoch != self._kafka.epochs.get(partition):
+        if isinstance(found, OutOfRange) or found.epoch != self._kafka.epochs.get(partition):
             await self.tenancy.reclaim(frozenset({partition}))
             return False
-        if isinstance(found, OutOfRange):
-            raise Fatal(f"the log no longer holds what was to be read next: {found}")
         if not found.records:
             return False
         start, self._at[partition] = self._at[partition], found.end

@@ -60,7 +60,7 @@ class Network:
             self.loop.call_later(self.delay(), come_back, respond, context=server.context)
 
         def come_back(respond: Callable[[], None]) -> None:
-            if not self._swallows(client, server) and not answer.done():
+            if not self._swallows(client, server) and not client.dead and not answer.done():
                 respond()
 
         def expire() -> None:

@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True):
     drain: bool  # at the end the writers are stopped, instead of watched until they have flushed
     produced: tuple[Produced, ...]
     faults: tuple[Strike, ...]
+    patience: float | None  # seconds at most until an operator acts on a halt; None: nobody does
 
 
 def encode(plan: Plan) -> str:
@@ -71,6 +72,7 @@ def planned(seed: int) -> Plan:
         drain=rng.random() < 0.3,
         produced=tuple(sorted(produced, key=lambda each: each.at)),
         faults=tuple(sorted(_strikes(rng, writers, partitions), key=lambda each: each.at)),
+        patience=rng.choice((None, 0.5, 3.0, 15.0)),
     )
 
 

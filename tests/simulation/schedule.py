@@ -4,6 +4,7 @@ import gc
 import random
 import secrets
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,7 +82,9 @@ def undisturbed() -> Iterator[None]:
     thresholds = gc.get_threshold()
     gc.set_threshold(100_000, 10, 10)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
+            yield
     finally:
         gc.collect()
         gc.set_threshold(*thresholds)

@@ -56,5 +56,7 @@ def _smaller(plan: Plan) -> Iterator[Plan]:
         simple = replace(what, kinds=("whale",), transaction="", lasts=0.0, broker_time=True)
         if simple != what:
             yield replace(plan, produced=(*plan.produced[:at], simple, *plan.produced[at + 1 :]))
+    if plan.patience is not None:
+        yield replace(plan, patience=None)
     if plan.drain:
         yield replace(plan, drain=False)

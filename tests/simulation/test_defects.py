@@ -6,23 +6,20 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.simulation import plan as plans
-from tests.simulation.defects import DEFECTS, append_unconditionally
-from tests.simulation.run import outcomes
+from tests.simulation.defects import append_unconditionally
+from tests.simulation.find import DEFECTS, RARE, failing
 from tests.simulation.schedule import simulate, undisturbed
 from tests.simulation.shrink import shrunk
-
-ENOUGH = 2_000  # seeds
 
 
 @pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: defect.__name__)
 def test_the_defect_is_found(defect: Callable[[], AbstractContextManager[None]]) -> None:
-    with undisturbed(), defect():
-        assert any(outcome.violations for outcome in outcomes(range(ENOUGH)))
+    assert next(failing(defect, RARE.get(defect.__name__, 0)), None)
 
 
 def test_what_failed_is_shrunk_to_a_plan_that_fails_alone() -> None:
+    failed = next(failing(append_unconditionally))
     with undisturbed(), append_unconditionally():
-        failed = next(outcome for outcome in outcomes(range(ENOUGH)) if outcome.violations)
         small = shrunk(failed, simulate)
         again = simulate(plans.decode(plans.encode(small.plan)))
     assert again.violations == small.violations != ()

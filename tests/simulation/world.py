@@ -12,14 +12,18 @@ from tests.simulation.group import Group
 from tests.simulation.kafka import Holds, Log, Slot, Topic
 from tests.simulation.loop import Loop
 from tests.simulation.network import Network
+from tests.simulation.operator import Operator
 from tests.simulation.plan import CHAOS, Plan, Produced, Strike
 from tests.simulation.s3 import Witness
+from tests.simulation.steward import Steward
 from tests.simulation.worker import Worker
+from workers.ledger.halts import ACKNOWLEDGED, CAUSES
 from workers.ledger.names import ChainId
 from workers.store.faults import Faults
 from workers.store.memory import MemoryStore
 
 CALM = 400.0  # seconds of virtual time after the last fault, in which all must be archived
+PATIENCE = 100.0  # seconds of it after which what is still halted by a deleted entry stays so
 MAX_STEPS = 400_000
 
 
@@ -37,8 +41,8 @@ class World:
         self.network = Network(self.loop, random.Random(rng.random()))
         self.store = MemoryStore("simulated", faults=Faults(int(rng.random() * 2**32)), turn=_no_turn)
         self.bucket = self.store._bucket = Witness("simulated", self.now)
-        self.bucket.landed = self._landed
-        self.topic = Topic("raw-events", "topic-0", [Log(start) for start in plan.starts])
+        self.bucket.landed, self.bucket.closed = self._landed, self._closed
+        self.topic = Topic("raw-events", topic_id(0), [Log(start) for start in plan.starts])
         self.group = Group(
             self.loop, self.kafka, random.Random(rng.random()), lambda: len(self.topic.logs), self.note
         )
@@ -50,8 +54,12 @@ class World:
         self.deletes_next: set[int] = set()  # partitions whose next entry somebody deletes
         self.deleted: set[str] = set()
         self.expires_at_opening: dict[int, int] = {}  # partition → offsets
-        self.lost_under: defaultdict[tuple[str, int], set[str]] = defaultdict(set)  # log → causes to halt
+        # log → causes to halt, each with the time since when
+        self.may_halt: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(dict)
+        self.known_at_recreation: dict[str, frozenset[str]] = {}  # topic id → what the bucket held
         self.workers = [Worker(self, number) for number in range(plan.writers)]
+        self.steward = Steward(self)
+        self.operator = None if plan.patience is None else Operator(self, plan.patience)
         self.trace: list[tuple[float, str, str]] = []
         self._record = 0
 
@@ -83,6 +91,10 @@ class World:
 
     # -- what faults do ----------------------------------------------------------------------------------
 
+    def loses(self, partition: int, *causes: str) -> None:
+        """From now on a halt by one of these causes is as it should be."""
+        self.may_halt[self.log_name(partition)] |= dict.fromkeys(causes, self.loop.time())
+
     def newest_entry(self, partition: int) -> str | None:
         chain = self.chain(partition)
         firsts = [first for first in self.bucket.chains.get(chain, {}) if first >= 0]
@@ -91,15 +103,15 @@ class World:
     def delete_entry(self, key: str) -> None:
         self.bucket.remove(key)
         self.deleted.add(key)
-        causes = {"entry_deleted", "chain_broken", "log_start_above_head"}  # if its records have expired too
-        self.lost_under[self.log_name(int(key.split("/")[-2]))] |= causes
+        self.loses(int(key.split("/")[-2]), *CAUSES)  # whatever it said is not known any more
         self.counts["deleted_entry"] += 1
 
     def recreate_topic(self) -> None:
-        self.topic.make_anew(f"topic-{len(self.topic.former) + 1}")
+        self.topic.make_anew(topic_id(len(self.topic.former) + 1))
         self.group.offsets.clear()
+        self.known_at_recreation[self.topic.topic_id] = frozenset(self.bucket.bodies)
         for partition in range(len(self.topic.logs)):
-            self.lost_under[self.log_name(partition)].add("topic_recreated")
+            self.loses(partition, "topic_recreated")
 
     def bounds_told(self, partition: int) -> None:
         """Retention strikes right after a claim asked where the log begins."""
@@ -108,13 +120,27 @@ class World:
         if offsets is not None and self.head(partition) is None and log.stable > log.start:
             del self.expires_at_opening[partition]
             log.expire(log.start + offsets)
-            self.lost_under[self.log_name(partition)].add("log_start_above_head")
+            self.loses(partition, "log_start_above_head")
             self.counts["retention_at_opening"] += 1
 
     def keystore_is_down(self) -> bool:
         down = self.loop.time() < self.keystore_down_until
         self.counts["keystore_down"] += down
         return down
+
+    def _closed(self, closing: dict[str, Any]) -> None:
+        """What was wrong when the operator began is on record, and must halt nothing any more."""
+        assert self.operator is not None
+        self.counts["acknowledged"] += 1
+        opens, partition = closing["opens"], closing["partition"]
+        log = opens["topic_id"], partition
+        began = self.operator.began[closing["actor"]]
+        left = {cause: since for cause, since in self.may_halt[log].items() if since > began}
+        others = {topic_id for topic_id, _ in self.topic.former} - {opens["topic_id"]}
+        unclosed = self.bucket.chains.keys() - self.bucket.closings.keys()
+        if any((chain.topic_id in others and chain.partition == partition) for chain in unclosed):
+            left["topic_recreated"] = self.loop.time()
+        self.may_halt[log] = left
 
     def _landed(self, key: str) -> None:
         if self.deletes_next and key.startswith("ledger/") and not key.endswith("genesis.json"):
@@ -172,6 +198,8 @@ class World:
     async def schedule(self) -> None:
         for worker in self.workers:
             self.later(self.network.delay(), worker.start)
+        if self.operator is not None:
+            self.operator.look()
         for what in self.plan.produced:
             self.loop.call_at(what.at, self.produce, what)
         for strike in self.plan.faults:
@@ -206,13 +234,23 @@ class World:
             worker.dies_at = None
 
     async def _settled(self) -> None:
-        """Until every partition is archived to its last record, or halted."""
+        """Until every partition is archived to its last record, or halted for good."""
         while not all(self._is_settled(partition) for partition in range(len(self.topic.logs))):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
 
     def _is_settled(self, partition: int) -> bool:
         last, head = self.topic.logs[partition].last_record(), self.head(partition)
-        return self.halted(partition) is not None or (head is not None and (last is None or head > last))
+        halted, chain = self.halted(partition), self.chain(partition)
+        if halted is not None:
+            # where a closing should lie that was deleted, none can be written before it is restored
+            given_up = bool(self.deleted) and self.loop.time() > self.quiet_at + PATIENCE
+            return self.operator is None or halted not in ACKNOWLEDGED or given_up
+        if chain in self.bucket.closings or not self._is_owned(partition):
+            return False
+        return head is not None and (last is None or head > last)
+
+    def _is_owned(self, partition: int) -> bool:
+        return any(worker.owner and partition in worker.owner.partitions for worker in self.workers)
 
     def halted(self, partition: int) -> str | None:
         """Why its present reader has halted it."""
@@ -228,9 +266,15 @@ class World:
     async def _stopped(self) -> None:
         for worker in self.workers:
             worker.away = True
-            worker.stop()
-        while any(worker.process is not None for worker in self.workers):  # noqa: ASYNC110
+        while any(worker.process is not None for worker in self.workers):
+            for worker in self.workers:
+                worker.stop()  # one that was about to start could not hear it the first time
             await asyncio.sleep(0.5)
+
+
+def topic_id(number: int) -> str:
+    """As long as Kafka's, and with the sign in it by which names are taken apart."""
+    return f"topic-{number}".ljust(22, "-")
 
 
 async def _no_turn() -> None:
