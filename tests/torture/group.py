@@ -7,6 +7,7 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaExcep
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # stubs miss it
 
 ANSWER_WITHIN = 60.0  # seconds, broker restarts included
+AWAY = (KafkaException, TimeoutError)  # the latter is of an answer that came not within ANSWER_WITHIN
 FAR = 10_000_000  # offsets ahead of anything that is there
 
 
@@ -36,12 +37,12 @@ class Group:
         try:
             self._retried(self._delete)
             deleted = int(not self._committed())
-        except KafkaException:
+        except AWAY:
             return 0, 0
         try:
             self._retried(self._set_ahead)
             return deleted, sum(offset == FAR for offset in self._committed().values())
-        except KafkaException:
+        except AWAY:
             return deleted, 0
 
     def _delete(self) -> None:
@@ -77,7 +78,7 @@ class Group:
         while True:
             try:
                 return step()
-            except KafkaException:
+            except AWAY:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.3)
