@@ -7,7 +7,8 @@ import pytest
 
 from tests.model.checker import Search, run
 
-pytestmark = pytest.mark.integration  # tests/stack/up.sh gets the checker
+# tests/stack/up.sh gets the checker. On a machine that is busy with other things the longest search takes minutes
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SAFETY = (
     "Contiguous",
@@ -17,7 +18,6 @@ SAFETY = (
     "NothingCommittedChanges",
     "HintBelowHead",
 )
-
 
 DEFECTS = (
     Search(("ObjectsExist",), "sweep_without_rule"),
@@ -87,9 +87,9 @@ def test_whenever_faults_end_the_log_is_archived(search: Search, states: int, tm
     "search",
     [
         Search(SAFETY, flushes=1, max_start=1, incarnations=2),
-        Search(SAFETY, writers=1, flushes=3, max_start=1, incarnations=2),
+        Search(SAFETY, writers=1, max_start=1, incarnations=2),
     ],
-    ids=["two writers", "one writer's three flushes"],
+    ids=["two writers", "one writer's two flushes"],
 )
 def test_states_that_are_not_told_apart_behave_alike(search: Search, tmp_path: Path) -> None:
     """The searches above tell views apart. One that tells all states apart must meet the same views."""
