@@ -268,6 +268,40 @@ async def test_an_entry_that_comes_while_the_place_is_looked_at() -> None:
     assert store.arrives is None
 
 
+async def test_an_entry_that_is_restored_while_the_place_is_looked_at() -> None:
+    """The entry before it then has its witness again, and yet does not cover the place."""
+
+    class Restoring(MemoryStore):
+        restored: tuple[str, bytes] | None = None
+        when = ""
+
+        async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:
+            if self.restored is not None and key == self.when:
+                (name, body), self.restored = self.restored, None
+                await self.put(name, body)
+            return await super().get(key, start=start, length=length)
+
+    store = Restoring()
+    head = await chain_of(store, [5, 7, 9])
+    entry = head.chain.entry(5)
+    body = (await store.get(entry)).body
+    [stored] = entries.decode(Entry, body, entry).objects
+    await store.delete([entry])
+    store.restored, store.when = (entry, body), head.chain.entry(0)
+    found = await Judge(store, retry()).judge(await store.stat(stored.key))
+    assert store.restored is None
+    assert found.kind is Kind.UNPROVEN
+
+
+@pytest.mark.parametrize("stray", ["00000000000000000006.json.old", "6", "00000000000000000006x.json"])
+async def test_names_that_no_entry_has_hide_no_entry(stray: str) -> None:
+    store = MemoryStore()
+    head = await chain_of(store, [5, 7])
+    await store.put(f"{head.chain.prefix}{stray}", b"{}")
+    key = await put(store, head.chain, 7)
+    assert (await kinds(store))[key] is Kind.ORPHAN
+
+
 @pytest.mark.parametrize("pattern", ["ledger/*/00000000000000000005.json", "ledger/*", "data/*"])
 async def test_what_cant_be_read_ends_the_pass_before_anything_is_deleted(pattern: str) -> None:
     store = MemoryStore()
