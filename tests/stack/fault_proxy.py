@@ -2,11 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 CHUNK = 64 * 1024
+
+End = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class FaultProxy:
@@ -96,8 +98,8 @@ class FaultProxy:
         try:
             back, there = await asyncio.open_connection("127.0.0.1", self._upstream)
             async with asyncio.TaskGroup() as ways:
-                ways.create_task(self._pass(reader, there))
-                ways.create_task(self._pass(back, writer))
+                for way in self._ways((reader, writer), (back, there)):
+                    ways.create_task(way)
         except (OSError, ExceptionGroup, asyncio.CancelledError):
             pass  # either party's end, or a cut, is the end of both
         finally:
@@ -105,6 +107,9 @@ class FaultProxy:
             for end in (writer, there):
                 if end is not None:
                     end.transport.abort()
+
+    def _ways(self, client: End, server: End) -> Iterable[Coroutine[Any, Any, None]]:
+        return self._pass(client[0], server[1]), self._pass(server[0], client[1])
 
     async def _pass(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while piece := await source.read(CHUNK):
