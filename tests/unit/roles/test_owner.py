@@ -12,7 +12,8 @@ from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
 from workers.ledger.entries import Opens
 from workers.ledger.head import Head
-from workers.ledger.verify import Report, Verifier
+from workers.ledger.verify import Verifier
+from workers.ledger.verify_report import Report
 from workers.observe import metrics
 from workers.observe.health import Steps
 from workers.roles.owner import LOSS_LOOK, Limits, Owner
