@@ -7,7 +7,7 @@ import pytest
 
 from tests.model.checker import Search, run
 
-# tests/stack/up.sh gets the checker. On a machine that is busy with other things the longest search takes minutes
+# tests/stack/up.sh gets the checker. On a machine that is busy otherwise the longest search takes minutes
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SAFETY = (
