@@ -1,10 +1,11 @@
 """The tables of planted faults: each with the kinds that an auditor must find, and no others."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from tests.unit.ledger.audited import Archive
 
-Plant = Callable[[Archive], Awaitable[None]]
+Plant = Callable[[Archive], Coroutine[Any, Any, None]]
 SHALLOW: dict[str, tuple[Plant, set[str]]] = {}  # found without opening objects
 DEEP: dict[str, tuple[Plant, set[str]]] = {}
 VERSIONED: dict[str, tuple[Plant, set[str]]] = {}  # in a bucket with versions

@@ -1,0 +1,92 @@
+"""`strongroom verify`: what it exits with, what it prints, and that a stop keeps what was proven."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.ledger.audited import ENTRIES, ROOT, Archive, archived
+from tests.unit.ledger.planted_entries import count_off_by_one
+from workers import opening
+from workers.__main__ import run
+from workers.cli.verify import TERMINATED
+from workers.sealing.keystore import Keystore
+from workers.settings import Settings
+from workers.store.memory import MemoryStore
+
+
+def opens(value: Callable[[], Any]) -> Any:
+    @asynccontextmanager
+    async def opened(settings: Settings) -> AsyncIterator[Any]:
+        yield value()
+
+    return opened
+
+
+@pytest.fixture
+def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
+    store = MemoryStore()
+    made = asyncio.run(archived(store))
+    monkeypatch.setattr(opening, "open_ledger", opens(lambda: store))
+    monkeypatch.setattr(opening, "open_data", opens(lambda: store))
+    monkeypatch.setattr(opening, "open_keystore", opens(lambda: Keystore([store], ROOT, life=3600)))
+    monkeypatch.setattr(opening, "open_key_rows", opens(lambda: Keystore([store], ROOT, life=3600).replicas))
+    monkeypatch.setattr(opening, "load_root", lambda settings: ROOT)
+    return made
+
+
+def test_a_clean_archive_exits_with_0(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["verify", "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["clean"], printed["deep"], printed["findings"]) == (True, False, [])
+    assert (printed["entries"], printed["objects"], printed["opened"]) == (ENTRIES, 3 * ENTRIES, 0)
+    assert run(["verify", "--json", "--deep", "--parallel", "1"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["deep"], printed["opened"], printed["lines"]) == (True, 3 * ENTRIES, 7 * ENTRIES)
+    assert run(["verify"]) == 0
+    assert "verdict\tclean" in capsys.readouterr().out
+
+
+def test_findings_exit_with_1(archive: Archive, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(count_off_by_one(archive))
+    assert run(["verify", "--json"]) == 1
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["clean"], printed["kinds"]) == (False, {"miscount": 1})
+    assert printed["findings"][0]["where"] == archive.key(1)
+    assert run(["verify"]) == 1
+    assert f"miscount\t{archive.key(1)}\t" in capsys.readouterr().out
+
+
+def test_a_stop_keeps_what_was_proven(
+    archive: Archive,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    state, get = tmp_path / "audit.json", archive.store.get
+
+    newest = f"-{archive.heads[-2].next:020d}-"  # in the names of its objects
+
+    async def stopped_at_the_last(key: str, **span: Any) -> Any:
+        if newest in key:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(3600)
+        return await get(key, **span)
+
+    monkeypatch.setattr(archive.store, "get", stopped_at_the_last)
+    command = ["verify", "--json", "--parallel", "1", "--state", str(state)]
+    with pytest.raises(SystemExit) as stopped:
+        run(command)
+    assert stopped.value.code == TERMINATED
+    assert f"goes on from where {state} says" in capsys.readouterr().err
+    assert json.loads(state.read_bytes())["ledger"] is not None
+    monkeypatch.setattr(archive.store, "get", get)
+    assert run(command) == 0
+    assert json.loads(capsys.readouterr().out)["objects"] == 3 * ENTRIES
+    assert not state.exists()
