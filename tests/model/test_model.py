@@ -60,6 +60,13 @@ def test_three_writers_of_two_flushes_do_no_harm(tmp_path: Path) -> None:
     assert found.states == 72_600  # a search that suddenly visits less no longer searches this model
 
 
+def test_two_writers_of_a_longer_log_do_no_harm(tmp_path: Path) -> None:
+    found = run(Search(SAFETY, end=3), tmp_path, long=True)
+    said(found.states, "states")
+    assert found.complete
+    assert found.states == 15_571
+
+
 def test_a_chain_is_opened_and_closed_and_the_next_one_opened(tmp_path: Path) -> None:
     found = run(Search(SAFETY, max_start=1, incarnations=2), tmp_path, long=True)
     said(found.states, "states")
