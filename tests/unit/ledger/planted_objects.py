@@ -5,6 +5,7 @@ from msgspec.structs import replace
 from tests.unit.intake.making import envelope
 from tests.unit.ledger.audited import OFFSETS, Archive
 from tests.unit.ledger.planting import DEEP, SHALLOW, of
+from workers.intake.dispositions import Disposition
 from workers.ledger import entries
 from workers.ledger.verify_objects import unit_of
 from workers.sealing.rows import unit_row
@@ -159,6 +160,17 @@ async def dead_letter_of_another_reason(at: Archive) -> None:
 @of(DEEP, "dead_letter", "miscount")
 async def dead_letter_twice(at: Archive) -> None:
     await at.stored_anew(1, await at.object(1, "dead-lettered"), [_letter(OFFSETS + 6)] * 2)
+
+
+@of(DEEP, "dead_letter")
+async def dead_letter_twice_and_counted_so(at: Archive) -> None:
+    await at.stored_anew(1, await at.object(1, "dead-lettered"), [_letter(OFFSETS + 6)] * 2)
+    await at.forged(
+        1,
+        lambda entry: replace(
+            entry, counts={**entry.counts, Disposition.DEAD_LETTERED: {"not_json": 2}}, gaps=0
+        ),
+    )
 
 
 @of(DEEP, "not_an_envelope")

@@ -1,6 +1,7 @@
 """An auditor with nothing but the bucket finds each planted fault, and names it; a clean one has none."""
 
 import itertools
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from workers.sealing.rows import unit_row
 from workers.sealing.withdraw import disable
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
+from workers.store.port import Version
 
 
 def kinds(report: Report) -> set[str]:
@@ -124,6 +126,33 @@ async def test_an_audit_goes_on_where_it_was_stopped(entries_read: int, tmp_path
     gets = archive.store.requests["get"] - before
     await archive.audited()
     assert gets < archive.store.requests["get"] - before - gets, "it read everything again"
+
+
+@pytest.mark.parametrize("keys_listed", [0, 5, 13])
+async def test_an_audit_goes_on_where_it_was_stopped_among_objects(
+    keys_listed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = await archived(MemoryStore())
+    for name in ("0", "acme/src=shop/x", "zoo"):
+        await archive.store.put(f"data/ws={name}", b"x")
+    whole = await archive.audited()
+    versions, state = archive.store.versions, tmp_path / "audit.json"
+
+    async def stopping(prefix: str, **more: str) -> AsyncIterator[Version]:
+        listed = itertools.count()
+        async for version in versions(prefix, **more):
+            if prefix == "data/" and next(listed) == keys_listed:
+                raise KeyboardInterrupt
+            yield version
+
+    monkeypatch.setattr(archive.store, "versions", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        await archive.audited(state=StateFile(state))
+    monkeypatch.setattr(archive.store, "versions", versions)
+    before = archive.store.requests["get"]
+    assert await archive.audited(state=StateFile(state)) == whole
+    assert whole.kinds == {"strange_key": 3}
+    assert archive.store.requests["get"] - before < 12, "it read the ledger again"
 
 
 async def test_another_audits_state_is_refused(tmp_path: Path) -> None:
