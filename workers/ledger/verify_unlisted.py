@@ -7,7 +7,10 @@ less what the entries list is what nobody lists.
 import re
 from typing import NamedTuple
 
+from workers.ledger import entries
 from workers.ledger.chain import read
+from workers.ledger.entries import Entry
+from workers.ledger.halts import Halted
 from workers.ledger.names import ChainId
 from workers.ledger.verify_listing import Listed, Listing
 from workers.ledger.verify_report import Kind
@@ -63,6 +66,10 @@ class Unlisted:
         progress = self._progress
         async for listed in Listing(self._data, ROOT, self._retry, after=progress.data or ""):
             missing = await self._missing_chain(listed)
+            if listed.versions > 1 and not await self._came_late(listed):
+                progress.stored.found(
+                    Kind.OVERWRITTEN_OBJECT, listed.key, f"it has {listed.versions} versions"
+                )
             self._take(listed, missing)
             progress.data = listed.key
             if self._state:
@@ -70,8 +77,6 @@ class Unlisted:
 
     def _take(self, listed: Listed, missing: ChainId | None) -> None:
         progress, report = self._progress, self._progress.stored
-        if listed.versions > 1:
-            report.found(Kind.OVERWRITTEN_OBJECT, listed.key, f"it has {listed.versions} versions")
         if not listed.there:
             return
         name = NAME.match(listed.key)
@@ -85,6 +90,19 @@ class Unlisted:
             report.found(Kind.MISSING_CHAIN, missing.genesis, f"{listed.key} was archived or was about to be")
         elif end is None or (end.closing is None and (end.head is None or int(name["first"]) >= end.head)):
             progress.beyond_head += 1
+
+    async def _came_late(self, listed: Listed) -> bool:
+        """Whether it is an orphan that was swept, and whose PUT, sent before, came again behind that."""
+        place = data_place(listed.key)
+        if place is None or listed.versions > listed.markers + 1:
+            return False
+        where = place.chain.entry(place.first)
+        body = await read(self._ledger, where, self._retry)
+        try:
+            entry = None if body is None else entries.decode_slot(body, where)
+        except Halted:
+            return False
+        return not isinstance(entry, Entry) or all(listed.key != stored.key for stored in entry.objects)
 
     async def _missing_chain(self, listed: Listed) -> ChainId | None:
         """The object's chain, if there is none: not even one that was begun since the ledger was read."""

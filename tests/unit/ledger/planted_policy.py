@@ -6,8 +6,9 @@ import msgspec
 from msgspec.structs import replace
 
 from tests.unit.intake.making import NOW
-from tests.unit.ledger.audited import Archive
+from tests.unit.ledger.audited import OFFSETS, Archive
 from tests.unit.ledger.planting import SHALLOW, VERSIONED, of
+from tests.unit.ledger.world import GROUP
 from topics.write_keys import KeyState
 from workers.ledger import policy_entries
 from workers.ledger.policy_chain import By
@@ -67,6 +68,20 @@ async def object_overwritten_with_itself(at: Archive) -> None:
     key = (await at.object(1)).key
     got = await at.store.get(key)
     await at.store.put(key, got.body, metadata=got.metadata)
+
+
+@of(VERSIONED, "overwritten_object")
+async def object_deleted_and_put_again(at: Archive) -> None:
+    key = (await at.object(1)).key
+    got = await at.store.get(key)
+    await at.store.delete([key])
+    await at.store.put(key, got.body, metadata=got.metadata)
+
+
+@of(VERSIONED, "overwritten_object")
+async def orphan_overwritten(at: Archive) -> None:
+    for body in (b"x", b"y"):
+        await at.store.put(at.chain.data(GROUP, 0, OFFSETS, "f" * 16), body)
 
 
 @of(VERSIONED, "overwritten_entry")

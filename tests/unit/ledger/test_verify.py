@@ -21,7 +21,7 @@ from workers.sealing.rows import unit_row
 from workers.sealing.withdraw import disable
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
-from workers.store.port import Version
+from workers.store.port import IF_ABSENT, Version
 
 
 def kinds(report: Report) -> set[str]:
@@ -75,6 +75,16 @@ async def test_a_true_orphan_is_counted_and_no_finding() -> None:
         await archive.store.put(key, b"x")
     report = await archive.audited()
     assert (report.clean, report.orphans, report.beyond_head) == (True, 2, 1)
+
+
+async def test_an_orphan_whose_put_came_again_after_it_was_swept_is_no_finding() -> None:
+    archive = await archived(MemoryStore(versioned=True))
+    swept = archive.chain.data(GROUP, 0, OFFSETS, "f" * 16)
+    await archive.store.put(swept, b"x")
+    await archive.store.delete([swept])
+    await archive.store.put(swept, b"x", condition=IF_ABSENT)
+    report = await archive.audited()
+    assert (report.clean, report.orphans) == (True, 1), report.findings
 
 
 async def test_a_loss_on_record_is_a_note_and_no_finding() -> None:
