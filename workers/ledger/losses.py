@@ -177,11 +177,8 @@ async def _same_until(store: Store, found: Remains, log: Log, bounds: tuple[int,
 
 async def _firsts(store: Store, found: Remains, retry: Retry) -> Sequence[int]:
     chain = found.chain
-    names = [
-        stat.key.removeprefix(chain.prefix).removesuffix(".json")
-        async for stat in listed(store, chain.prefix, retry)
-    ]
-    return [int(name) for name in names if name.isascii() and name.isdigit() and int(name) < found.head]
+    firsts = [chain.slot(stat.key) async for stat in listed(store, chain.prefix, retry)]
+    return [first for first in firsts if first is not None and first < found.head]
 
 
 async def _anchor(store: Store, chain: ChainId, first: int, retry: Retry) -> Anchor | None:

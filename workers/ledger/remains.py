@@ -62,8 +62,7 @@ async def remains(store: Store, chain: ChainId, hint: Hint | None, start: int, r
 
 async def _slot(store: Store, chain: ChainId, key: str, retry: Retry) -> Slot | None:
     """None for a key that is no entry's name, or is not there any more."""
-    name = key.removeprefix(chain.prefix).removesuffix(".json")
-    if not name.isascii() or not name.isdigit() or key != chain.entry(first := int(name)):
+    if (first := chain.slot(key)) is None:
         return None
     body = await read(store, key, retry)
     return None if body is None else slot_of(chain, first, body)

@@ -104,8 +104,8 @@ async def _what_counts(store: Store, chain: ChainId, closing: Closing, retry: Re
         before = after_genesis(chain, genesis)
     async for stat in listed(store, chain.prefix, retry):
         name = stat.key.removeprefix(chain.prefix)
-        number = name.removesuffix(".json")
-        if not number.isascii() or not number.isdigit() or int(number) >= closing.head:
+        number = chain.slot(stat.key)
+        if number is None or number >= closing.head:
             continue  # the genesis, the closing, or what was written by somebody who did not know of it
         body = await read(store, stat.key, retry)
         if body is None:
@@ -114,10 +114,10 @@ async def _what_counts(store: Store, chain: ChainId, closing: Closing, retry: Re
             if broken[name] not in (None, entries.digest(body)):
                 raise entries.broken(stat.key, "its chain's closing names other bytes")
             continue  # where there was nothing, a writer that was paused may have put an entry since
-        if before is not None and int(number) != before.next and f"{before.next:020d}.json" not in broken:
+        if before is not None and number != before.next and f"{before.next:020d}.json" not in broken:
             raise entries.missing(chain.entry(before.next), "its chain's closing does not say so")
-        entry, after = after_entry(chain, int(number), body)
-        if before is not None and int(number) == before.next:
+        entry, after = after_entry(chain, number, body)
+        if before is not None and number == before.next:
             follows(before, entry)
         before = after
         yield entry
