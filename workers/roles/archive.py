@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +20,12 @@ from workers.ledger.pack import Compression, Packer
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
 from workers.observe.http import HealthServer
-from workers.observe.logs import configure
+from workers.roles import process
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
+from workers.roles.process import now
 from workers.roles.watch import Watch
 from workers.settings import Settings
 from workers.store.retry import Retry
@@ -37,27 +37,10 @@ SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, 
 DRAIN_MARGIN = 2.0  # seconds that the stream grants the owner's last flush beyond its own limit
 
 
-def now() -> int:
-    """ms since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
 def run(settings: Settings) -> int:
     """Until SIGTERM; raises what stopped the worker otherwise. Returns the exit code."""
-    configure(settings.log_format, settings.log_level)
-    asyncio.run(_run(settings))
-    return 0
-
-
-async def _run(settings: Settings) -> None:
-    work = asyncio.create_task(_archive(settings))
     # until the stream takes the signals over there is nothing to drain
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped_before_start")
+    return process.run(settings, _archive, stopped="stopped_before_start")
 
 
 async def _archive(settings: Settings) -> None:

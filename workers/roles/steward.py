@@ -1,7 +1,6 @@
 """The steward role: sweeps what crashes left behind, pass by pass. It needs no Kafka."""
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,8 +16,9 @@ from workers.observe import metrics
 from workers.observe.health import Steps, Verdict, Watchdog, Work
 from workers.observe.holds import Holds
 from workers.observe.http import HealthServer
-from workers.observe.logs import configure
+from workers.roles import process
 from workers.roles.first_of import first_of
+from workers.roles.process import now
 from workers.settings import Settings
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -31,20 +31,8 @@ BRAKE_REMEDY = "Find out why (deploy/runbooks/orphans_brake.md); then `strongroo
 
 def run(settings: Settings) -> int:
     """Until SIGTERM; raises what stopped the worker otherwise. Returns the exit code."""
-    configure(settings.log_format, settings.log_level)
-    asyncio.run(_run(settings))
-    return 0
-
-
-async def _run(settings: Settings) -> None:
-    work = asyncio.create_task(_steward(settings))
     # a pass may be given up at any time: the next one looks at everything again
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, work.cancel)
-    try:
-        await work
-    except asyncio.CancelledError:
-        log.info("stopped")
+    return process.run(settings, _steward, stopped="stopped")
 
 
 async def _steward(settings: Settings) -> None:
@@ -68,10 +56,6 @@ def terms(settings: Settings) -> Terms:
         grace=settings.sweep_grace,
         brake=Brake(settings.sweep_brake_share, settings.sweep_brake_least),
     )
-
-
-def now() -> int:
-    return time.time_ns() // 1_000_000
 
 
 class Steward:
