@@ -1,17 +1,59 @@
-"""What Kafka itself keeps of the archive's consumer group, and how it is made to lie."""
+"""What Kafka itself keeps of the archive's consumer group, and how it is made to lie.
 
+librdkafka's admin client can abort its process when a broker dies under a request
+(`rd_kafka_enq_once_del_source_return: Assertion 'eonce->refcnt > 0' failed`), so each request is a process:
+`python -m tests.torture.group BOOTSTRAP GROUP TOPIC METHOD [NUMBER]` prints what the method returns.
+"""
+
+import json
+import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, NewPartitions  # type: ignore[attr-defined]  # stubs miss it
 
 ANSWER_WITHIN = 60.0  # seconds, broker restarts included
 AWAY = (KafkaException, TimeoutError)  # the latter is of an answer that came not within ANSWER_WITHIN
+ROOT = Path(__file__).parents[2]
+TRIES = 5  # of a request whose process aborted
 FAR = 10_000_000  # offsets ahead of anything that is there
 
 
 class Group:
+    """Asks in a process of its own. What that does may be done again: an abort costs another try."""
+
+    def __init__(self, bootstrap: str, name: str, topic: str) -> None:
+        self._asked = (bootstrap, name, topic)
+
+    def partitions(self) -> int:
+        return int(self._ask("partitions"))
+
+    def grow(self, by: int) -> int:
+        """More partitions for the topic; how many there are now."""
+        return int(self._ask("grow_to", str(self.partitions() + by)))
+
+    def falsify(self) -> tuple[int, int]:
+        """As GroupAdmin's."""
+        deleted, ahead = self._ask("falsify")
+        return deleted, ahead
+
+    def _ask(self, method: str, *arguments: str) -> Any:
+        command = [sys.executable, "-m", __name__, *self._asked, method, *arguments]
+        for _ in range(TRIES):
+            found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=ROOT)
+            if found.returncode != -signal.SIGABRT:
+                break
+        if found.returncode:
+            raise TimeoutError(f"{method} of {self._asked} ended with {found.returncode}")
+        return json.loads(found.stdout)
+
+
+class GroupAdmin:
     def __init__(self, bootstrap: str, name: str, topic: str) -> None:
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
         self._name, self._topic = name, topic
@@ -19,10 +61,11 @@ class Group:
     def partitions(self) -> int:
         return len(self._admin.list_topics(self._topic, timeout=ANSWER_WITHIN).topics[self._topic].partitions)
 
-    def grow(self, by: int) -> int:
+    def grow_to(self, wanted: int) -> int:
         """More partitions for the topic; how many there are now."""
-        wanted = self.partitions() + by
-        self._admin.create_partitions([NewPartitions(self._topic, wanted)])[self._topic].result(ANSWER_WITHIN)
+        if self.partitions() < wanted:
+            request = self._admin.create_partitions([NewPartitions(self._topic, wanted)])
+            request[self._topic].result(ANSWER_WITHIN)
         deadline = time.monotonic() + ANSWER_WITHIN
         while self.partitions() < wanted and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -86,3 +129,8 @@ class Group:
 
 def _unknown_group(error: KafkaException) -> bool:
     return bool(error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND)
+
+
+if __name__ == "__main__":
+    admin = GroupAdmin(*sys.argv[1:4])
+    print(json.dumps(getattr(admin, sys.argv[4])(*map(int, sys.argv[5:]))))
