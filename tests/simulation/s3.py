@@ -154,6 +154,9 @@ class Connection:
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
         return await self._ask("delete", lambda: self._store.delete(keys))
 
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        return await self._ask("delete", lambda: self._store.purge(versions))
+
     async def expiring(self) -> Sequence[str]:
         return ()
 

@@ -63,8 +63,15 @@ class Bucket:
         if self._versioned:
             self._add(key, Stored(self._next_id(), self._now(), {}))
         elif key in self._objects:
-            del self._objects[key]
-            del self._order[bisect.bisect_left(self._order, key)]
+            self._forget(key)
+
+    def purge(self, key: str, version_id: str) -> None:
+        """What is newest of those that remain is current again."""
+        stored = [one for one in self._objects.get(key, ()) if one.version_id != version_id]
+        if stored:
+            self._objects[key] = stored
+        elif key in self._objects:
+            self._forget(key)
 
     def _check(self, key: str, condition: Condition) -> None:
         stored = self._objects.get(key)
@@ -82,6 +89,10 @@ class Bucket:
         if not self._versioned:
             self._objects[key].clear()
         self._objects[key].append(stored)
+
+    def _forget(self, key: str) -> None:
+        del self._objects[key]
+        del self._order[bisect.bisect_left(self._order, key)]
 
     def _next_id(self) -> str:
         return f"{next(self._ids):08d}" if self._versioned else "null"

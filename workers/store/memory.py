@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -144,10 +145,12 @@ class MemoryStore:
             yield version
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
-        kept: dict[str, str] = {}
-        for at in range(0, len(keys), PAGE):
-            kept |= await self._delete(keys[at : at + PAGE])
-        return kept
+        return await self._delete([(key, partial(self._bucket.remove, key)) for key in keys])
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        return await self._delete(
+            [(one.key, partial(self._bucket.purge, one.key, one.version_id)) for one in versions]
+        )
 
     async def expiring(self) -> Sequence[str]:
         return self.lifecycle
@@ -176,14 +179,20 @@ class MemoryStore:
         if found := await self._begin(operation, key):
             self._fail(found[0], operation, key)
 
-    async def _delete(self, keys: Sequence[str]) -> Mapping[str, str]:
+    async def _delete(self, things: Sequence[tuple[str, Callable[[], None]]]) -> Mapping[str, str]:
+        kept: dict[str, str] = {}
+        for at in range(0, len(things), PAGE):
+            kept |= await self._delete_page(things[at : at + PAGE])
+        return kept
+
+    async def _delete_page(self, things: Sequence[tuple[str, Callable[[], None]]]) -> Mapping[str, str]:
         """One request: a fault of one key is the whole request's, but for KEPT."""
         self.requests["delete"] += 1
         await self._turn()
         self._land_due()
         kept: dict[str, str] = {}
         lost = False
-        for key in keys:
+        for key, _ in things:
             match self.faults.draw("delete", key):
                 case None:
                     pass
@@ -195,9 +204,9 @@ class MemoryStore:
                     await self.faults.released()
                 case fault, _:
                     self._fail(fault, "delete", key)
-        for key in keys:
+        for key, gone in things:
             if key not in kept:
-                self._bucket.remove(key)
+                gone()
         if lost:
             raise Unavailable(f"delete {self._name}: connection lost while waiting for the answer")
         await self._turn()

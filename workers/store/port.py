@@ -112,6 +112,13 @@ class Store(Protocol):
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
         """Deletes up to 1,000 keys a request; returns key → error of those that the server kept."""
 
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        """Deletes these versions and markers for good, 1,000 a request; key → error of those that were kept.
+
+        Of versions that are gone already some servers say so and others do not: list again, rather than
+        believe it.
+        """
+
     async def expiring(self) -> Sequence[str]:
         """Prefixes whose objects the bucket deletes by itself after a time; "" is all of it.
 

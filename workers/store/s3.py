@@ -225,9 +225,15 @@ class _S3Store:
             more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
+        return await self._delete([{"Key": key} for key in keys])
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        return await self._delete([{"Key": one.key, "VersionId": one.version_id} for one in versions])
+
+    async def _delete(self, things: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
         kept: dict[str, str] = {}
-        for at in range(0, len(keys), PAGE):
-            page = [{"Key": key} for key in keys[at : at + PAGE]]
+        for at in range(0, len(things), PAGE):
+            page = things[at : at + PAGE]
             with _translated(f"delete of {len(page)} keys in {self._name}"):
                 answer = await self._client.delete_objects(
                     Bucket=self._bucket, Delete={"Objects": page, "Quiet": True}

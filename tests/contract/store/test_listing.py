@@ -104,3 +104,32 @@ async def test_a_deleted_object_is_gone_from_all_but_its_versions(versioned: Sto
     with pytest.raises(NotFound):
         await versioned.stat("a/object")
     assert await listed(versioned) == []
+
+
+async def test_purged_versions_are_gone_and_the_newest_stays(versioned: Store) -> None:
+    for body in (b"1", b"22", b"333"):
+        await versioned.put("a/object", body)
+    await versioned.put("b/object", b"b")
+    old = [one async for one in versioned.versions("a/") if not one.is_latest]
+    assert len(old) == 2
+    assert await versioned.purge(old) == {}
+    assert [(one.key, one.is_latest, one.size) async for one in versioned.versions("")] == [
+        ("a/object", True, 3),
+        ("b/object", True, 1),
+    ]
+    assert (await versioned.get("a/object")).body == b"333"
+    assert await versioned.purge([]) == {}
+
+
+async def test_an_object_is_gone_once_all_its_versions_and_markers_are_purged(versioned: Store) -> None:
+    await versioned.put("a/object", b"1")
+    await versioned.delete(["a/object"])
+    assert await versioned.purge([one async for one in versioned.versions("")]) == {}
+    assert [one async for one in versioned.versions("")] == []
+    await versioned.put("a/object", b"2", condition=IF_ABSENT)
+
+
+async def test_without_versions_the_only_one_can_be_purged(store: Store) -> None:
+    await fill(store, ["gone", "stays"])
+    assert await store.purge([Version("gone", "null", True, False, 4)]) == {}
+    assert await listed(store) == ["stays"]
