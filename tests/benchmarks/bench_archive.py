@@ -34,9 +34,9 @@ from tests.stack.kafka import kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
 from tests.system.fleet import COMMAND, Fleet
 from topics.workspaces import Source, SourceType
+from workers.by import By
 from workers.cli.policy import open_policy
 from workers.intake.sort import join_lines
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import add_key, set_workspace
 from workers.sample.load import load_keys, records
 from workers.settings import Settings

@@ -30,6 +30,7 @@ from tests.unit.ledger.audited import Unheard
 from tests.unit.ledger.world import TOPIC_ID, WRITER, done
 from topics.workspaces import Source, SourceType
 from workers import opening
+from workers.by import By
 from workers.intake.batch import Batch
 from workers.intake.sort import Sorter
 from workers.ledger import entries, fleet
@@ -38,7 +39,6 @@ from workers.ledger.flush import Flusher
 from workers.ledger.head import Head, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import add_key, open_books, set_workspace
 from workers.sample.load import load_keys, records
 from workers.sealing.root import FileRoot

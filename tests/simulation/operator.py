@@ -9,9 +9,9 @@ from tests.simulation.kafka import Holds
 from tests.simulation.loop import PROCESS
 from tests.simulation.member import Kafka
 from tests.simulation.s3 import Connection, Traffic
+from workers.by import By
 from workers.errors import StrongroomError
 from workers.ledger.halts import ACKNOWLEDGED
-from workers.ledger.policy_chain import By
 from workers.ledger.succession import LogId
 from workers.roles.losses import Losses
 from workers.store.retry import Retry

@@ -10,6 +10,7 @@ import click
 from topics import audit
 from topics.times import iso_ms
 from workers import opening
+from workers.by import By
 from workers.cli import output, running
 from workers.cli.policy import asked_by
 from workers.errors import Poison
@@ -17,7 +18,6 @@ from workers.ledger.acknowledge import Recorded
 from workers.ledger.entries import Closing, Opens
 from workers.ledger.halts import ACKNOWLEDGED
 from workers.ledger.losses import Loss
-from workers.ledger.policy_chain import By
 from workers.roles.losses import Losses
 from workers.settings import Settings
 

@@ -10,11 +10,12 @@ import msgspec
 from topics.times import iso_ms
 from topics.write_keys import KeyState, WriteKey, checked_key, codec
 from workers import opening
+from workers.by import By
 from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands
-from workers.ledger.policy_chain import By, PolicyChain
+from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_commands import Books, Rotated, new_key
 from workers.ledger.policy_kinds import WRITE_KEYS
 from workers.settings import Settings

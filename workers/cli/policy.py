@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 import click
 
 from workers import opening
+from workers.by import By
 from workers.cli import output, running
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, open_books
 from workers.settings import Settings
 

@@ -10,9 +10,9 @@ import msgspec
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KEY, KeyState, WriteKey
 from workers import sample
+from workers.by import By
 from workers.event_files import Record, Tally, Wrapping, as_record, open_events
 from workers.intake import key_states
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, set_workspace
 
 OWN_WORKSPACE, OWN_SOURCE, OWN_KEY = "demo", "web", "demo-write-key"  # of a file that the user brought

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from topics.audit import AuditRecord, codec
+from workers.by import By
 from workers.errors import Poison
 from workers.intake.dispositions import PLATFORM
 from workers.ledger import entries
@@ -15,7 +16,6 @@ from workers.ledger.entries import After, Closing, Genesis
 from workers.ledger.head import Head, closed_head
 from workers.ledger.losses import Loss
 from workers.ledger.names import ChainId
-from workers.ledger.policy_chain import By
 from workers.ledger.succession import LogId, incarnations, newest_of, open_behind
 from workers.store.port import Store
 from workers.store.retry import Retry

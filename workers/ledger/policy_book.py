@@ -14,9 +14,10 @@ import msgspec
 
 from topics import audit
 from topics.audit import AuditRecord
+from workers.by import By
 from workers.errors import Fatal, Poison, Retryable
 from workers.ledger import policy_entries as entries
-from workers.ledger.policy_chain import By, PolicyChain
+from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_entries import Change, PolicyEntry, Published
 from workers.ledger.policy_kinds import P, PolicyKind
 from workers.ledger.policy_shards import together

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 
+from workers.by import By
 from workers.errors import Poison, Retryable
 from workers.ledger import policy_entries as entries
 from workers.ledger.chain import append
@@ -24,15 +25,6 @@ from workers.store.port import IF_ABSENT, PreconditionFailed, Store
 from workers.store.retry import Retry
 
 NULL = msgspec.Raw(b"null")
-
-
-class By(NamedTuple):
-    """Who asks for a change, from which machine, why, and when (ms since the epoch)."""
-
-    who: str
-    host: str
-    why: str
-    now: int
 
 
 class Fold(NamedTuple, Generic[P]):

@@ -13,12 +13,12 @@ import msgspec
 from topics.ids import checked_customer_id
 from topics.workspaces import Workspace, WorkspaceState
 from topics.write_keys import KeyState, WriteKey, checked_key
+from workers.by import By
 from workers.errors import Poison
 from workers.intake import key_states
 from workers.intake.key_states import Refused
 from workers.ledger import workspace_terms
 from workers.ledger.policy_book import PolicyBook, Publisher
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_kinds import WORKSPACES, WRITE_KEYS
 from workers.store.port import Store
 from workers.store.retry import Retry

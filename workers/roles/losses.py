@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from topics import audit
+from workers.by import By
 from workers.errors import Fatal, Poison, Retryable
 from workers.ledger import fleet
 from workers.ledger.acknowledge import Recorded, acknowledge, audit_record, last_recorded
@@ -10,7 +11,6 @@ from workers.ledger.entries import Closing
 from workers.ledger.fleet import Fleet
 from workers.ledger.head import Hint
 from workers.ledger.losses import Loss, find_loss
-from workers.ledger.policy_chain import By
 from workers.ledger.succession import LogId
 from workers.roles.claims import Log, OneLog
 from workers.store.port import Store

@@ -14,14 +14,14 @@ from collections.abc import Callable, Iterable, Sequence
 
 from workers.errors import Poison, Retryable
 from workers.sealing.flights import Flights
-from workers.sealing.keys import Level, Secret, Unit, WrappingKey, checked_unit, new_key
-from workers.sealing.refusals import Refused
+from workers.sealing.keys import Secret, Unit, checked_unit
 from workers.sealing.replicas import Replicas
 from workers.sealing.root import RootKey
-from workers.sealing.rows import UnitRow, named, to_blob, to_text, unit_row
+from workers.sealing.rows import UnitRow, named, unit_row
 from workers.sealing.tombstones import Tail
 from workers.sealing.unit_key import Lease, UnitKey, uptime
-from workers.sealing.workspaces import Workspaces, damaged, missing, usable
+from workers.sealing.unit_rows import new_row, unwrapped
+from workers.sealing.workspaces import Workspaces, missing, usable
 from workers.store.port import Store
 
 POLL_EVERY = 60.0  # seconds at most between looks at the tombstone log
@@ -152,40 +152,8 @@ class Keystore:
         if row is None and not create:
             raise missing(name)
         if row is None:
-            row = await self.replicas.created(await self._new_row(unit))
+            keys = await self._workspaces.keys(unit.workspace, create=True)
+            row = await self.replicas.created(new_row(unit, keys, self._now()))
         standing = usable(row, name, UnitRow)
         keys = await self._workspaces.keys(unit.workspace, create=create, generation=standing.under)
-        wrapping = _wrapping(keys.by_generation[standing.under], unit, standing.under)
-        try:
-            blob = to_blob(standing.wrapped, name)
-            return standing, wrapping.unwrap(blob, _context(unit, standing.generation))
-        except Refused as error:
-            raise damaged(name, error) from None
-
-    async def _new_row(self, unit: Unit) -> UnitRow:
-        keys = await self._workspaces.keys(unit.workspace, create=True)
-        wrapping = _wrapping(keys.by_generation[keys.current], unit, keys.current)
-        return UnitRow(
-            workspace=unit.workspace,
-            source=unit.source,
-            day=unit.day,
-            clock=str(unit.clock),
-            changed_at=self._now(),
-            generation=1,
-            under=keys.current,
-            wrapped=to_text(wrapping.wrap(new_key(), _context(unit, 1))),
-        )
-
-
-def _wrapping(key: Secret, unit: Unit, generation: int) -> WrappingKey:
-    return WrappingKey(key, Level.UNIT, workspace=unit.workspace, day=unit.day, generation=generation)
-
-
-def _context(unit: Unit, generation: int) -> dict[str, str]:
-    return {
-        "clock": str(unit.clock),
-        "day": unit.day,
-        "generation": str(generation),
-        "source": unit.source,
-        "workspace": unit.workspace,
-    }
+        return standing, unwrapped(standing, keys)

@@ -2,7 +2,7 @@
 
 Every function may be called again after any failure, and finishes what was left undone. The row changes
 first, the tombstone log then tells the caches, and the last cache lets go one life later. Older versions of a
-row still hold the wrapped key: erasure is complete when they are deleted too.
+row still hold the wrapped key: a tombstone is complete when they are deleted too.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import msgspec
 
 from workers.sealing import tombstones
 from workers.sealing.keys import Unit
+from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import NoSuchKey
 from workers.sealing.replicas import Replicas, shredded
 from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, encode, marker_of, named
@@ -32,13 +33,19 @@ async def enable(replicas: Replicas, names: Sequence[str], now: int) -> None:
 
 
 async def tombstone(replicas: Replicas, names: Sequence[str], now: int) -> None:
-    """Replaces rows by permanent tombstones; a name without a row gets one too, and can never have a key."""
+    """Replaces rows by permanent tombstones; a name without a row gets one too, and can never have a key.
+
+    Raises Denied or Unavailable where older versions can't be deleted: the key is withdrawn by then.
+    """
     buried = [await _bury(replicas, name, now) for name in names]
     await tombstones.append(replicas.stores, names, State.TOMBSTONE, now)
     for row in buried:
         for store in replicas.stores:
             with suppress(PreconditionFailed):  # marked before
                 await store.put(marker_of(row.name), encode(row), condition=IF_ABSENT)
+    for name in names:
+        for store in replicas.stores:
+            await purge_old_versions(store, name)
 
 
 async def _turn(replicas: Replicas, name: str, state: State, now: int) -> None:

@@ -95,13 +95,8 @@ class Workspaces:
         return keys
 
     async def _new_row(self, workspace: str) -> WorkspaceRow:
-        wrapped = to_text(await self._root.wrap(new_key(), _context(workspace, 1)))
-        return WorkspaceRow(
-            workspace=workspace,
-            changed_at=self._now(),
-            current=1,
-            keys=(WorkspaceKey(generation=1, wrapped={self._root.fingerprint: wrapped}),),
-        )
+        key = await new_workspace_key(self._root, workspace, 1)
+        return WorkspaceRow(workspace=workspace, changed_at=self._now(), current=1, keys=(key,))
 
     async def _unwrapped(self, workspace: str, key: WorkspaceKey) -> Secret:
         name = workspace_row(workspace)
@@ -116,6 +111,12 @@ class Workspaces:
             return await self._root.unwrap(to_blob(wrapped, name), _context(workspace, key.generation))
         except Refused as error:
             raise damaged(name, error) from None
+
+
+async def new_workspace_key(root: RootKey, workspace: str, generation: int) -> WorkspaceKey:
+    """A fresh key, wrapped by the root. Raises as RootKey.wrap."""
+    wrapped = to_text(await root.wrap(new_key(), _context(workspace, generation)))
+    return WorkspaceKey(generation=generation, wrapped={root.fingerprint: wrapped})
 
 
 def usable(row: Row, name: str, kind: type[R]) -> R:

@@ -20,7 +20,6 @@ from workers.sealing.rows import (
     unit_row,
     workspace_row,
 )
-from workers.sealing.tombstones import first_free
 from workers.sealing.withdraw import disable, enable, tombstone
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
@@ -237,7 +236,7 @@ async def test_the_end_of_the_log_is_found_in_few_requests(length: int) -> None:
     for _ in range(length):
         await tombstones.append([store], [ROW], State.DISABLED, NOW)
     before = store.requests.total()
-    assert await first_free(store) == length + 1
+    assert await tombstones.LOG.first_free(store) == length + 1
     assert store.requests.total() - before <= 2 * max(length, 1).bit_length() + 2
 
 
@@ -245,11 +244,11 @@ async def test_a_hole_in_the_log_hides_nothing_that_comes_after() -> None:
     store = MemoryStore()
     for _ in range(9):
         await tombstones.append([store], [ROW], State.DISABLED, NOW)
-    await store.delete([f"{tombstones.LOG}{seq:012d}.json" for seq in (2, 4)])
+    await store.delete([tombstones.LOG.name(seq) for seq in (2, 4)])
     keystore = worker([store])
     key = await patient(keystore, UNIT)
     body = b'{"rows":["%s"],"state":"disabled","at":1,"id":"x","format":1}' % ROW.encode()
-    await store.put(f"{tombstones.LOG}000000000010.json", body, condition=IF_ABSENT)
+    await store.put(tombstones.LOG.name(10), body, condition=IF_ABSENT)
     await keystore.poll()
     with pytest.raises(KeyExpired):
         key.check()

@@ -189,7 +189,7 @@ async def test_wherever_a_withdrawal_is_cut_off_it_is_finished_later(
             await patient(worker(stores), UNIT)
         assert len(set(await bodies(stores, ROW))) == 1
         for store in stores:
-            assert [stat async for stat in store.list(LOG)]
+            assert [stat async for stat in store.list(LOG.prefix)]
             if change is tombstone:
                 await store.stat(marker_of(ROW))
     assert skip > 2
@@ -228,7 +228,7 @@ async def test_a_deleted_log_entry_validates_nothing() -> None:
     reader = worker(stores)
     await patient(reader, UNIT)
     await tombstone(replicas(stores), [ROW], NOW)
-    store.faults.add(Fault.NOT_FOUND, operation="get", key=f"{LOG}*", times=None)
+    store.faults.add(Fault.NOT_FOUND, operation="get", key=f"{LOG.prefix}*", times=None)
     with pytest.raises(Retryable, match="tombstone log is not found"):
         await reader.poll()
 
@@ -237,7 +237,7 @@ async def test_garbage_in_the_log_stops_everything_and_names_it() -> None:
     [store] = stores = [MemoryStore()]
     reader = worker(stores)
     await reader.poll()
-    await store.put(f"{LOG}000000000001.json", b"{}")
+    await store.put(LOG.name(1), b"{}")
     with pytest.raises(Fatal, match="no entry of the tombstone log"):
         await reader.poll()
 

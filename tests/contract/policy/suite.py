@@ -10,8 +10,8 @@ import pytest
 
 from tests.contract.policy.world import NOW, Topics, by, impatient, neighbours, set_up, writer
 from topics.write_keys import KeyState, WriteKey
+from workers.by import By
 from workers.intake.key_states import Refused
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, abuse_key, add_key, new_key, revoke_key, rotate_key
 from workers.ledger.policy_entries import SHARDS, entry_name, shard_of
 from workers.store.port import Store

@@ -9,9 +9,9 @@ from typing import Any
 
 from topics.workspaces import SourceType, Workspace
 from topics.write_keys import WriteKey, codec
+from workers.by import By
 from workers.ledger import policy_commands, workspace_terms
 from workers.ledger.policy_book import Publisher
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, open_books
 from workers.ledger.policy_entries import shard_of
 from workers.store.port import Store

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tests.unit.intake.making import NOW, Record, envelope, key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, done, log_id, retry
 from topics.workspaces import Source, SourceType
+from workers.by import By
 from workers.intake.batch import Batch
 from workers.intake.dispositions import PLATFORM
 from workers.intake.sort import Sorter
@@ -24,7 +25,6 @@ from workers.ledger.flush import Flusher
 from workers.ledger.head import Head, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_commands import Books, add_key, open_books, set_workspace
 from workers.ledger.verify import Opening, Verifier
 from workers.ledger.verify_objects import unit_of

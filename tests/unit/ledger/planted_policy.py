@@ -10,8 +10,8 @@ from tests.unit.ledger.audited import OFFSETS, Archive
 from tests.unit.ledger.planting import SHALLOW, VERSIONED, of
 from tests.unit.ledger.world import GROUP
 from topics.write_keys import KeyState
+from workers.by import By
 from workers.ledger import policy_entries
-from workers.ledger.policy_chain import By
 from workers.ledger.policy_entries import PolicyEntry
 
 BY = By("ops", "bastion", "a test", NOW + 1)

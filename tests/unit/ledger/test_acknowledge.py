@@ -18,6 +18,7 @@ from tests.unit.ledger.world import (
     log_id,
     retry,
 )
+from workers.by import By
 from workers.ledger import halts
 from workers.ledger.acknowledge import Changed, Recorded, acknowledge, last_recorded
 from workers.ledger.assign import claim
@@ -27,7 +28,6 @@ from workers.ledger.halts import Halted
 from workers.ledger.head import Head, Hint
 from workers.ledger.losses import Loss, find_loss
 from workers.ledger.names import ChainId
-from workers.ledger.policy_chain import By
 from workers.ledger.succession import LogId
 from workers.ledger.walk import walk
 from workers.store.memory import MemoryStore

@@ -6,11 +6,11 @@ import pytest
 
 from tests.unit.ledger.world import TOPIC_ID, MemoryLog, committed, retry
 from topics.audit import codec
+from workers.by import By
 from workers.errors import Fatal, Poison, Retryable
 from workers.ledger.entries import AsFound
 from workers.ledger.fleet import Fleet, enroll
 from workers.ledger.losses import Loss
-from workers.ledger.policy_chain import By
 from workers.ledger.standing import standings
 from workers.roles.losses import Losses
 from workers.store.memory import MemoryStore

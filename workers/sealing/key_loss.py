@@ -1,0 +1,27 @@
+"""What shredding keys makes unreadable, counted from what the ledger lists. Pure."""
+
+from collections.abc import Collection
+
+from workers.intake.dispositions import Clock
+from workers.ledger.entries import StoredObject
+from workers.sealing.keys import Unit
+from workers.sealing.rows import named
+
+
+class KeyLoss:
+    """Of the rows called `names`. Give every listed object to `count`."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        self.objects = self.records = self.stored_bytes = 0
+        self.days: set[str] = set()
+        owners = [named(name) for name in names]
+        self._workspaces = {owner for owner in owners if isinstance(owner, str)}
+        self._units = {owner for owner in owners if isinstance(owner, Unit)}
+
+    def count(self, stored: StoredObject) -> None:
+        unit = Unit(stored.workspace, stored.source, stored.day, Clock(stored.clock))
+        if stored.workspace in self._workspaces or unit in self._units:
+            self.objects += 1
+            self.records += stored.records
+            self.stored_bytes += stored.stored_bytes
+            self.days.add(stored.day)

@@ -1,0 +1,166 @@
+"""Rotates a workspace's key: rows are wrapped anew, objects are not touched (docs/architecture.md, Rotation).
+
+1. A new generation becomes the current one; caches are told. From then on new units are under it.
+2. Passes over the units' rows put each under it, by `If-Match`: what is shredded meanwhile stays shredded.
+3. When two passes, one settling time apart, have found no row under an older generation, none can come any
+   more: whoever had the older one cached has been told, or its cache is past its life. It is destroyed.
+
+Every step may be done again, by anybody, at any time: a rotation that was killed is gone on with by the same
+command. Nothing here waits or retries; who calls does.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from msgspec.structs import replace
+
+from workers.errors import Fatal
+from workers.sealing import tombstones
+from workers.sealing.listing import units
+from workers.sealing.old_versions import purge_old_versions
+from workers.sealing.replicas import Replicas
+from workers.sealing.root import RootKey
+from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, workspace_row
+from workers.sealing.unit_rows import rewrapped
+from workers.sealing.workspaces import WorkspaceKeys, Workspaces, missing, new_workspace_key, usable
+from workers.store.retry import Retry
+
+AT_ONCE = 32  # rows under way
+GENERATIONS_MAX = 0xFFFF  # what a blob's header can name
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass over a workspace's units met."""
+
+    rows: int = 0
+    rewrapped: int = 0
+    tombstones: int = 0
+
+
+class Rotation:
+    """Of one workspace. `now` gives ms since the epoch; `advance` is told how many rows were looked at."""
+
+    def __init__(
+        self,
+        replicas: Replicas,
+        root: RootKey,
+        workspace: str,
+        *,
+        retry: Retry,
+        now: Callable[[], int],
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> None:
+        self.name = workspace_row(workspace)
+        self._replicas, self._root, self._workspace = replicas, root, workspace
+        self._retry, self._now, self._advance = retry, now, advance
+
+    async def begin(self) -> WorkspaceRow:
+        """Makes the next generation the current one, or goes on with a rotation that was begun.
+
+        Raises NoSuchKey, KeyDisabled or KeyShredded.
+        """
+        standing = await self._standing()
+        if len(standing.keys) == 1:
+            generation = standing.current + 1
+            if generation > GENERATIONS_MAX:
+                raise Fatal(
+                    f"{self.name} has had {GENERATIONS_MAX} generations, a blob's header can name no more",
+                    remedy="Open another workspace for this customer",
+                )
+            added = await self._retry.call(lambda: new_workspace_key(self._root, self._workspace, generation))
+
+            def edit(row: Row | None) -> Row | None:
+                found = self._usable(row)
+                if found.current != standing.current:  # another's rotation, or ours whose response was lost
+                    return None
+                return replace(
+                    found,
+                    current=generation,
+                    keys=(*found.keys, added),
+                    revision=found.revision + 1,
+                    changed_at=self._now(),
+                )
+
+            await self._retry.call(lambda: self._replicas.changed(self.name, edit))
+        await self._tell_caches()
+        return await self._standing()
+
+    async def rewrap(self) -> Pass:
+        """One pass: every unit's row under an older generation is put under the current one."""
+        keys = await self._keys()
+        done = Pass()
+        async for names in units(self._replicas.stores[0], self._workspace, self._retry):
+            for start in range(0, len(names), AT_ONCE):
+                some = names[start : start + AT_ONCE]
+                results = await asyncio.gather(*(self._rewrap_one(name, keys) for name in some))
+                done = Pass(
+                    done.rows + len(some),
+                    done.rewrapped + results.count(True),
+                    done.tombstones + results.count(None),
+                )
+                self._advance(len(some))
+        return done
+
+    async def retire(self) -> int:
+        """Destroys the older generations; how many. Only after two passes, a settling time apart, found none.
+
+        Older versions of the row hold them too, and are deleted.
+        """
+        retired = 0
+
+        def edit(row: Row | None) -> Row | None:
+            nonlocal retired
+            found = self._usable(row)
+            kept = tuple(key for key in found.keys if key.generation == found.current)
+            if len(kept) == len(found.keys):
+                return None
+            retired = len(found.keys) - len(kept)
+            return replace(found, keys=kept, revision=found.revision + 1, changed_at=self._now())
+
+        await self._retry.call(lambda: self._replicas.changed(self.name, edit))
+        await self._tell_caches()
+        for store in self._replicas.stores:
+            await self._retry.call(partial(purge_old_versions, store, self.name))
+        return retired
+
+    async def _rewrap_one(self, name: str, keys: WorkspaceKeys) -> bool | None:
+        """Whether it was under an older generation; None for a tombstone."""
+        turned = False
+
+        def edit(row: Row | None) -> Row | None:
+            nonlocal turned
+            if not isinstance(row, UnitRow) or row.state is State.TOMBSTONE or row.under == keys.current:
+                return None
+            if row.under not in keys.by_generation:
+                raise Fatal(
+                    f"{name} is under generation {row.under} of {self.name}, which is not there",
+                    remedy="If the ledger lists no object of this unit (`strongroom manifest`), a worker that "
+                    "was paused during a rotation made it late, and it may be deleted; else restore both from "
+                    "their versions",
+                )
+            turned = True
+            return rewrapped(row, keys, self._now())
+
+        found = await self._retry.call(lambda: self._replicas.changed(name, edit))
+        return None if found is None or found.state is State.TOMBSTONE else turned
+
+    async def _keys(self) -> WorkspaceKeys:
+        fresh = Workspaces(self._replicas, self._root, keep=1, now=self._now)
+        return await self._retry.call(lambda: fresh.keys(self._workspace, create=False))
+
+    async def _standing(self) -> WorkspaceRow:
+        return self._usable(await self._retry.call(lambda: self._replicas.settled(self.name)))
+
+    def _usable(self, row: Row | None) -> WorkspaceRow:
+        if row is None:
+            raise missing(self.name)
+        return usable(row, self.name, WorkspaceRow)
+
+    async def _tell_caches(self) -> None:
+        """Whoever has the workspace's keys cached reads its row anew."""
+        await self._retry.call(
+            lambda: tombstones.append(self._replicas.stores, [self.name], State.ACTIVE, self._now())
+        )
