@@ -137,9 +137,8 @@ class Rotation:
             if row.under not in keys.by_generation:
                 raise Fatal(
                     f"{name} is under generation {row.under} of {self.name}, which is not there",
-                    remedy="If the ledger lists no object of this unit (`strongroom manifest`), a worker that "
-                    "was paused during a rotation made it late, and it may be deleted; else restore both from "
-                    "their versions",
+                    remedy="If the ledger lists no object of this unit, a worker that was paused during a "
+                    "rotation made it late, and it may be deleted; else restore both from their versions",
                 )
             turned = True
             return rewrapped(row, keys, self._now())
