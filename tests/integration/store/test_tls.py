@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.store.authority import Authority
 from tests.integration.store.listener import Content, listening, tunnel
+from tests.stack.authority import Authority
 from workers.store.port import Store, Unavailable
 from workers.store.s3 import open_s3
 
@@ -38,7 +38,7 @@ async def refused_by(server: ssl.SSLContext, said: str) -> None:
     assert content.seen == []
 
 
-@pytest.mark.parametrize("cipher", ["", "ECDHE-RSA-AES128-GCM-SHA256"], ids=["TLS 1.3", "TLS 1.2"])
+@pytest.mark.parametrize("cipher", ["", "ECDHE-ECDSA-AES128-GCM-SHA256"], ids=["TLS 1.3", "TLS 1.2"])
 async def test_the_right_certificate_is_taken(authority: Authority, cipher: str) -> None:
     content, server = Content(), authority.server("localhost")
     if cipher:
@@ -71,7 +71,7 @@ async def test_an_unknown_authority_is_refused(authority: Authority, tmp_path: P
 
 async def test_a_server_with_nothing_but_cbc_is_refused(authority: Authority) -> None:
     server = authority.server("localhost")
-    _only_tls_1_2(server, "ECDHE-RSA-AES128-SHA256")
+    _only_tls_1_2(server, "ECDHE-ECDSA-AES128-SHA256")
     await refused_by(server, BROKEN_OFF)
 
 

@@ -1,7 +1,5 @@
 """Where objects are sent, and that no setting loses the verified connection on the way."""
 
-import ssl
-
 import pytest
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # ships no types
@@ -18,16 +16,6 @@ def test_a_merged_configuration_keeps_the_verified_session() -> None:
     merged = VerifiedConfig(http_session_cls=session).merge(AioConfig(read_timeout=7))
     assert merged.http_session_cls is session
     assert merged.read_timeout == 7
-
-
-def test_every_connection_verifies_names_and_chains() -> None:
-    context = client_context()
-    assert context.check_hostname
-    assert context.verify_mode is ssl.CERT_REQUIRED
-    assert context.minimum_version is ssl.TLSVersion.TLSv1_2
-    old = {str(cipher["name"]) for cipher in context.get_ciphers() if cipher["protocol"] != "TLSv1.3"}
-    assert old
-    assert all(name.startswith("ECDHE-") and "-GCM-" in name for name in old)
 
 
 @pytest.mark.parametrize("url", ["http://s3.example", "http://10.0.0.7:9000", "http://localhost.example"])
