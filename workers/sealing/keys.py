@@ -87,6 +87,13 @@ def new_key() -> Secret:
     return Secret(secrets.token_bytes(KEY_BYTES))
 
 
+def checked_key(key: Secret) -> Secret:
+    """`key` if it has the length of one: AES would take a shorter one too. Raises MalformedKey."""
+    if len(key) != KEY_BYTES:
+        raise MalformedKey(f"a key of {len(key)} bytes, not {KEY_BYTES}")
+    return key
+
+
 def context_of(unit: Unit, object_key: str) -> dict[str, str]:
     """The encryption context of an object: what Amazon's clients must be given to read it."""
     return {
@@ -134,13 +141,13 @@ class WrappingKey:
 
     __slots__ = ("_aead", "_header", "generation", "level", "workspace")
 
-    def __init__(self, key: bytes, level: Level, *, workspace: str, day: str, generation: int) -> None:
+    def __init__(self, key: Secret, level: Level, *, workspace: str, day: str, generation: int) -> None:
         self.level = level  # of what it wraps
         self.workspace = workspace
         self.generation = generation
         digest = hashlib.sha256(workspace.encode()).digest()[:16]
         self._header = HEADER.pack(level.value, BLOB_VERSION, digest, day_number(day), generation)
-        self._aead = AESGCM(key)
+        self._aead = AESGCM(checked_key(key))
 
     def wrap(self, key: bytes, context: Mapping[str, str]) -> bytes:
         """BLOB_BYTES bytes. The IV is random, which is good for 2³² keys (NIST SP 800-38D, 8.3)."""

@@ -148,6 +148,6 @@ def to_text(blob: bytes) -> str:
 def to_blob(text: str, name: str) -> bytes:
     """Raises Fatal for what is no Base64."""
     try:
-        return base64.b64decode(text, validate=True)
-    except binascii.Error:
+        return base64.b64decode(text.encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
         raise Fatal(f"{name} holds no wrapped key", remedy="Restore it from its versions") from None

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from workers.errors import Fatal
 from workers.sealing.flights import Flights
-from workers.sealing.keys import Secret, new_key
+from workers.sealing.keys import Secret, checked_key, new_key
 from workers.sealing.refusals import KeyDisabled, NoSuchKey, Refused
 from workers.sealing.replicas import Replicas, shredded
 from workers.sealing.root import RootKey
@@ -108,7 +108,8 @@ class Workspaces:
                 remedy="Give this worker the root key that the keystore was begun with",
             )
         try:
-            return await self._root.unwrap(to_blob(wrapped, name), _context(workspace, key.generation))
+            found = await self._root.unwrap(to_blob(wrapped, name), _context(workspace, key.generation))
+            return checked_key(found)
         except Refused as error:
             raise damaged(name, error) from None
 

@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 
-from workers.sealing.keys import Level, Unit, WrappingKey, new_key
+from workers.sealing.keys import Level, Secret, Unit, WrappingKey, new_key
 from workers.sealing.refusals import Refused
 
 
@@ -10,7 +10,9 @@ class KeyService:
     """Wraps and unwraps data keys of one unit, as Strongroom does, and writes down what it was asked."""
 
     def __init__(self, unit: Unit, key: bytes) -> None:
-        self._wrapping = WrappingKey(key, Level.DATA, workspace=unit.workspace, day=unit.day, generation=1)
+        self._wrapping = WrappingKey(
+            Secret(key), Level.DATA, workspace=unit.workspace, day=unit.day, generation=1
+        )
         self.asked: list[tuple[str, dict[str, str]]] = []
 
     def answer(self, operation: str, request: dict[str, object]) -> dict[str, object] | None:
