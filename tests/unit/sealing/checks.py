@@ -17,7 +17,10 @@ from functools import cache
 from types import CodeType, FunctionType, ModuleType
 from typing import NamedTuple
 
-PLACES = ("format", "keys", "unit_key", "workspaces", "keystore", "replicas", "rows")
+PLACES = (
+    *("format", "keys", "unit_key", "workspaces", "keystore", "unit_rows", "replicas", "rows"),
+    *("tombstones", "numbered_log", "withdraw"),
+)
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.FunctionDef, ast.AsyncFunctionDef)
 

@@ -199,4 +199,20 @@ EDITS: dict[str, tuple[Edit, str]] = {
         ),
         "buckets: the marker can't be asked for, to read",
     ),
+    "a tombstone's name is marked": (
+        Edit(
+            "withdraw.tombstone",
+            "await store.put(marker_of(row.name), encode(row), condition=IF_ABSENT)",
+            "pass",
+        ),
+        "shredded unit: its row put back from an old version, to read",
+    ),
+    "nothing of a shredded key is left in its row": (
+        Edit("withdraw._bury", "msgspec.structs.replace(blank, revision=row.revision + 1)", "None"),
+        "shredded unit: its marker is gone, to read",
+    ),
+    "a place in the log is taken by one": (
+        Edit("numbered_log.NumberedLog._take", "condition=IF_ABSENT", "condition=None"),
+        "log: another entry in the second bucket's place",
+    ),
 }

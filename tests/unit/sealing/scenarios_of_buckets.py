@@ -5,6 +5,7 @@ from tests.unit.sealing.cases import refused
 from tests.unit.sealing.world import NAME, ROW, WORKSPACE, World
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import Row, marker_of
+from workers.sealing.tombstones import LOG
 from workers.sealing.withdraw import disable
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
@@ -93,3 +94,34 @@ async def second_kept_changing() -> None:
     world = await World().begin()
     world.stores[1] = unlucky("second", "put")
     await replicas(world.stores).settled(ROW)
+
+
+@refused("log: another entry in the second bucket's place", "Fatal")
+async def other_log() -> None:
+    world = await World().begin()
+    await world.stores[1].put(LOG.name(1), b"{}")
+    await disable(replicas(world.stores), [ROW], NOW)
+
+
+@refused("log: an entry that is listed and not found", "Unavailable")
+async def log_with_a_hole() -> None:
+    world = await World().begin()
+    keystore = worker(world.stores)
+    await keystore.poll()
+    await disable(replicas(world.stores), [ROW], NOW)
+    world.stores[0].faults.add(Fault.NOT_FOUND, operation="get", key=f"{LOG.prefix}*", times=None)
+    await keystore.poll()
+
+
+@refused("log: an entry that is none", "Fatal")
+async def log_of_garbage() -> None:
+    world = await World().begin()
+    keystore = worker(world.stores)
+    await keystore.poll()
+    await world.stores[0].put(LOG.name(1), b"{}")
+    await keystore.poll()
+
+
+@refused("withdrawing: a key that is not there", "NoSuchKey")
+async def nothing_to_disable() -> None:
+    await disable(replicas(World().stores), [ROW], NOW)

@@ -88,6 +88,14 @@ async def half_enabled() -> None:
     await world.write()
 
 
+@refused("shredded unit: its marker is gone, to enable", "KeyShredded")
+async def unmarked_enabled() -> None:
+    world = await World().begin()
+    await world.shred(ROW)
+    await world.forget_markers(ROW)
+    await enable(replicas(world.stores), [ROW], NOW)
+
+
 @refused("shredded unit: put back from an old version, to enable", "KeyShredded")
 async def put_back_enabled() -> None:
     world = await World().begin()

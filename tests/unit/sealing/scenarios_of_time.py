@@ -28,7 +28,7 @@ async def overflow(world: World) -> None:
     """More entries in the tombstone log than anybody reads at once."""
     entry = tombstones.Withdrawal(rows=(NEIGHBOUR_ROW,), state=State.DISABLED, at=NOW, id="x")
     for seq in range(tombstones.READ_AT_MOST + 1):
-        await world.stores[0].put(f"{tombstones.LOG}{seq + 1:012d}.json", msgspec.json.encode(entry))
+        await world.stores[0].put(tombstones.LOG.name(seq + 1), msgspec.json.encode(entry))
 
 
 for use in ("seal", "open"):

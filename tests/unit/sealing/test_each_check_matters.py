@@ -131,7 +131,6 @@ NOTICED_BY: dict[str, dict[str, str]] = {
     },
     "keystore.Keystore._unwrapped": {
         "row is None and (not create)": "missing: a unit never sealed for, to read",
-        "except Refused": "row: with the wrapped key of another day",
     },
     "replicas.Replicas.__init__": {
         "not 1 <= len(stores) <= 2": "buckets: 0",
@@ -166,6 +165,45 @@ NOTICED_BY: dict[str, dict[str, str]] = {
     },
     "rows.to_blob": {
         "except (binascii.Error, UnicodeEncodeError)": "row of a unit: its wrapped key no Base64",
+    },
+    "unit_rows.unwrapped": {
+        "except Refused": "row: with the wrapped key of another day",
+    },
+    "tombstones.append": {
+        "await LOG.append(stores, msgspec.json.encode(entry, order='sorted'))": (
+            "cache: a key disabled, a look is due"
+        ),
+    },
+    "tombstones.Tail._rows": {
+        "except (msgspec.MsgspecError, UnicodeDecodeError)": "log: an entry that is none",
+    },
+    "numbered_log.NumberedLog.append": {
+        "not await self._take(store, seq, body)": "log: another entry in the second bucket's place",
+    },
+    "numbered_log.NumberedLog.read": {
+        "except NotFound": "log: an entry that is listed and not found",
+    },
+    "withdraw.disable": {
+        "await _turn(replicas, name, State.DISABLED, now)": "disabled unit: to read",
+        "await tombstones.append(replicas.stores, names, State.DISABLED, now)": (
+            "cache: a key disabled, a look is due"
+        ),
+    },
+    "withdraw.enable": {
+        "await _turn(replicas, name, State.ACTIVE, now)": (
+            "shredded unit: put back from an old version, to enable"
+        ),
+    },
+    "withdraw.tombstone": {
+        "await tombstones.append(replicas.stores, names, State.TOMBSTONE, now)": (
+            "cache: its unit shredded, the log read, to open with the key held"
+        ),
+    },
+    "withdraw._turn": {
+        "row is None": "withdrawing: a key that is not there",
+        "row.state is State.TOMBSTONE": "shredded unit: its marker is gone, to enable",
+        "await replicas.settled(name)": "shredded unit: put back from an old version, to enable",
+        "await replicas.changed(name, edit)": "disabled unit: to read",
     },
 }
 

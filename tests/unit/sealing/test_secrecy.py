@@ -14,6 +14,7 @@ from workers.intake.dispositions import Clock
 from workers.sealing import keystore as keystore_module
 from workers.sealing import root as root_module
 from workers.sealing import unit_key as unit_key_module
+from workers.sealing import unit_rows as unit_rows_module
 from workers.sealing import workspaces as workspaces_module
 from workers.sealing.format import parse_header
 from workers.sealing.keys import Secret, Unit
@@ -37,7 +38,7 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         made.append(b"PLANTED-KEY-%020d" % len(made))
         return Secret(made[-1])
 
-    for module in (keystore_module, root_module, unit_key_module, workspaces_module):
+    for module in (keystore_module, root_module, unit_key_module, unit_rows_module, workspaces_module):
         if hasattr(module, "new_key"):
             monkeypatch.setattr(module, "new_key", new_key)
     return made
