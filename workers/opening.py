@@ -12,6 +12,7 @@ from workers.settings_checks import variable
 
 if TYPE_CHECKING:
     from topics.registry import TopicSpec
+    from workers.observe.http import HealthServer
     from workers.roles.startup import Surroundings
     from workers.sealing.keystore import Keystore
     from workers.sealing.replicas import Replicas
@@ -122,6 +123,19 @@ def kafka(settings: Settings) -> "KafkaConnection":
         sasl_username=settings.kafka_sasl_username,
         sasl_password=password.get_secret_value() if password else None,
     )
+
+
+def health_server(settings: Settings) -> "HealthServer":
+    """The process's one port, not yet listening. Raises Fatal for a certificate that can't be used."""
+    from workers.observe.http import HealthServer
+    from workers.tls import server_context
+
+    tls = (
+        server_context(cert_file=settings.http_cert_file, key_file=settings.http_key_file)
+        if settings.http_cert_file is not None and settings.http_key_file is not None
+        else None
+    )
+    return HealthServer(settings.http_host, settings.http_port, tls)
 
 
 def topic_specs(settings: Settings) -> "tuple[TopicSpec, ...]":

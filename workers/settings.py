@@ -179,6 +179,10 @@ class Settings(BaseSettings):
     http_port: Annotated[int, Field(ge=0, le=65535)] = setting(
         9464, "Port for /livez, /readyz and /metrics; 0 takes a free one and logs it"
     )
+    http_cert_file: Path | None = setting(
+        None, "PEM file of that port's certificate: it then speaks HTTPS alone, to probes and to Prometheus"
+    )
+    http_key_file: Path | None = setting(None, "PEM file of that certificate's private key")
     actor: str | None = setting(
         None, "Who is recorded as having changed policy; without it, the user and the machine"
     )

@@ -98,8 +98,10 @@ def _membership(s: "Settings") -> Iterator[str]:
 
 
 def _security(s: "Settings") -> Iterator[str]:
-    if (s.kafka_cert_file is None) != (s.kafka_key_file is None):
-        yield f"{variable('kafka_cert_file')} and {variable('kafka_key_file')}: set both or neither"
+    for whose in ("kafka", "http"):
+        cert_file, key_file = f"{whose}_cert_file", f"{whose}_key_file"
+        if (getattr(s, cert_file) is None) != (getattr(s, key_file) is None):
+            yield f"{variable(cert_file)} and {variable(key_file)}: set both or neither"
     if not s.kafka_tls and (s.kafka_ca_file or s.kafka_cert_file):
         yield f"certificates are set, but {variable('kafka_tls')} is not: nothing would be encrypted"
     login = (s.kafka_sasl_mechanism, s.kafka_sasl_username, s.kafka_sasl_password)

@@ -1,5 +1,6 @@
 """One small HTTP server a process: /livez, /readyz and /metrics, for Kubernetes and Prometheus."""
 
+import ssl
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -34,11 +35,13 @@ class HealthServer:
     """A context manager. /livez and /readyz answer 200 if well, else 503, with the reason as text.
 
     Port 0 takes a free one: `port` says which. That /livez answers at all shows that the event loop turns.
+    With a context it speaks HTTPS alone.
     """
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, context: ssl.SSLContext | None = None) -> None:
         self.host = host
         self.port = port
+        self._context = context
         self._watched: Watched = Starting()
         app = web.Application()
         app.router.add_get("/livez", self._livez)
@@ -55,7 +58,7 @@ class HealthServer:
         """Raises Fatal if the port is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self.host, self.port).start()
+            await web.TCPSite(self._runner, self.host, self.port, ssl_context=self._context).start()
         except OSError as error:
             await self._runner.cleanup()
             raise Fatal(
@@ -63,7 +66,7 @@ class HealthServer:
                 remedy="Set STRONGROOM_HTTP_PORT to a free port, or to 0 for any",
             ) from None
         self.port = self._runner.addresses[0][1]
-        log.info("listening", host=self.host, port=self.port)
+        log.info("listening", host=self.host, port=self.port, tls=self._context is not None)
         return self
 
     async def __aexit__(

@@ -19,7 +19,6 @@ from workers.ledger.flush import Flusher
 from workers.ledger.pack import Compression, Packer
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
-from workers.observe.http import HealthServer
 from workers.roles import process
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
@@ -46,10 +45,8 @@ def run(settings: Settings) -> int:
 async def _archive(settings: Settings) -> None:
     holds, steps = Holds(), Steps()
     retry = Retry(hold=holds.declare)
-    if settings.allow_clear_text:
-        log.warning("clear_text_allowed", remedy="Unset STRONGROOM_ALLOW_CLEAR_TEXT: what passes can be read")
     async with AsyncExitStack() as opened:
-        server = await opened.enter_async_context(HealthServer(settings.http_host, settings.http_port))
+        server = await opened.enter_async_context(opening.health_server(settings))
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
         for check in surroundings.checks(enroll=True):
             log.info("checked", check=check.name, found=await check.run())

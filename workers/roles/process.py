@@ -24,6 +24,8 @@ def run(settings: Settings, work: Callable[[Settings], Coroutine[None, None, Non
     Raises what stopped the work otherwise.
     """
     configure(settings.log_format, settings.log_level)
+    if settings.allow_clear_text:
+        log.warning("clear_text_allowed", remedy="Unset STRONGROOM_ALLOW_CLEAR_TEXT: what passes can be read")
     asyncio.run(_run(work(settings), stopped))
     return 0
 

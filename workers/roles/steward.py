@@ -15,7 +15,6 @@ from workers.ledger.sweep import Brake, Sweep, Terms, sweep
 from workers.observe import metrics
 from workers.observe.health import Steps, Verdict, Watchdog, Work
 from workers.observe.holds import Holds
-from workers.observe.http import HealthServer
 from workers.roles import process
 from workers.roles.first_of import first_of
 from workers.roles.process import now
@@ -38,7 +37,7 @@ def run(settings: Settings) -> int:
 async def _steward(settings: Settings) -> None:
     holds, steps = Holds(), Steps()
     async with (
-        HealthServer(settings.http_host, settings.http_port) as server,
+        opening.health_server(settings) as server,
         opening.open_ledger(settings) as ledger,
         opening.open_data(settings) as data,
     ):

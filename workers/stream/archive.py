@@ -16,9 +16,10 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # a
 from workers.errors import Fatal, StrongroomError
 from workers.stream.app import ArchiveApp, StreamOptions, faust_app
 from workers.stream.chunk import Owner
-from workers.stream.connection import KafkaConnection, reason
+from workers.stream.connection import KafkaConnection
 from workers.stream.consumer_thread import Thread
 from workers.stream.log import Log
+from workers.stream.refusals import reason
 from workers.stream.tenancy import Tenancy
 from workers.stream.transport import Consumer
 

@@ -7,7 +7,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition, errors  # type: ignore[im
 from aiokafka.admin import AIOKafkaAdminClient  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from workers.errors import Fatal, Retryable, StrongroomError
-from workers.stream.connection import KafkaConnection, reason, start
+from workers.stream.connection import KafkaConnection, start
+from workers.stream.refusals import reason
 
 COORDINATOR_MOVES = (
     errors.GroupCoordinatorNotAvailableError,

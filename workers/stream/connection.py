@@ -1,6 +1,5 @@
-"""How to reach Kafka, and what to tell a person when it can't be reached."""
+"""How to reach Kafka."""
 
-import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
@@ -8,14 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]  # aiokafka ships no types
-from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships no types
-    KafkaConnectionError,
-    KafkaError,
-)
+from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokafka ships no types
 
-from workers.errors import Fatal, Retryable
-
-PROBE_TIMEOUT = 3.0  # seconds for a plain TCP connection when we look for the reason of a failure
+from workers.errors import Fatal
+from workers.stream.refusals import reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,30 +78,3 @@ async def open_client(connection: KafkaConnection) -> Any:
     client = AIOKafkaClient(**connection.client_settings())
     await start(connection, client.bootstrap, client.close)
     return client
-
-
-async def reason(connection: KafkaConnection, error: BaseException) -> Retryable:
-    """Why `error` happened, in words: aiokafka says "unable to bootstrap" to everything."""
-    # the error's own words help where it is not the one that stands for all
-    words = "" if isinstance(error, KafkaConnectionError | TimeoutError) else f" ({error})"
-    for server in connection.servers:
-        if await _accepts_tcp(server):
-            return Retryable(
-                f"Kafka at {server} listens but gives no answer over {connection.protocol}{words}",
-                remedy="Unless it is just starting, check the security settings: TLS, mechanism, password",
-            )
-    return Retryable(
-        f"Kafka at {connection.bootstrap} can't be reached{words}",
-        remedy="Check STRONGROOM_KAFKA_BOOTSTRAP, and that the broker is up and its port open",
-    )
-
-
-async def _accepts_tcp(server: str) -> bool:
-    host, _, port = server.rpartition(":")
-    try:
-        async with asyncio.timeout(PROBE_TIMEOUT):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except (OSError, TimeoutError, ValueError):
-        return False
-    writer.close()
-    return True

@@ -11,8 +11,9 @@ from aiokafka.record import MemoryRecords  # type: ignore[import-untyped]  # aio
 
 from workers.errors import Fatal, Retryable
 from workers.stream import metadata
-from workers.stream.connection import KafkaConnection, open_client, reason
+from workers.stream.connection import KafkaConnection, open_client
 from workers.stream.metadata import ZERO_ID, ClusterMetadata, TopicMetadata
+from workers.stream.refusals import reason
 
 LATEST, EARLIEST = -1, -2  # timestamps of ListOffsets with a meaning of their own
 CONSUMER = -1  # replica id of those who are none

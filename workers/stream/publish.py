@@ -8,7 +8,8 @@ from aiokafka import AIOKafkaProducer, errors  # type: ignore[import-untyped]  #
 
 from workers.errors import Fatal, Poison, Retryable, StrongroomError
 from workers.stream import metadata
-from workers.stream.connection import KafkaConnection, reason, start
+from workers.stream.connection import KafkaConnection, start
+from workers.stream.refusals import reason
 
 log = structlog.get_logger()
 

@@ -62,7 +62,10 @@ def ports_and_probes_agree(m: Manifests) -> Iterator[str]:
 
 def probes_ask_what_the_worker_serves(m: Manifests) -> Iterator[str]:
     [container] = m.pod["containers"]
+    scheme = "HTTPS" if "STRONGROOM_HTTP_CERT_FILE" in environment(m, container) else "HTTP"
     for probe, path in (("livenessProbe", "/livez"), ("readinessProbe", "/readyz")):
+        if container[probe]["httpGet"].get("scheme", "HTTP") != scheme:
+            yield f"{probe} does not speak {scheme}, which the worker does"
         if container[probe]["httpGet"]["path"] != path:
             yield f"{probe} asks {container[probe]['httpGet']['path']}, not {path}"
 

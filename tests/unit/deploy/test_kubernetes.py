@@ -92,6 +92,10 @@ FAULTS: dict[str, tuple[Plant, str]] = {
         lambda m: container(m)["readinessProbe"]["httpGet"].update(path="/ready"),
         "readinessProbe asks /ready",
     ),
+    "probe in clear text": (
+        lambda m: m.settings["strongroom-archive"].update(STRONGROOM_HTTP_CERT_FILE="/tls/tls.crt"),
+        "readinessProbe does not speak HTTPS",
+    ),
     "policy for no port": (
         lambda m: m.resources["NetworkPolicy"]["spec"]["ingress"][0]["ports"][0].update(port="metrics"),
         "NetworkPolicy admits port 'metrics'",

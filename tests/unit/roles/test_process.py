@@ -25,3 +25,12 @@ def test_what_stops_the_work_is_raised() -> None:
 
     with pytest.raises(ValueError, match="why"):
         process.run(Settings(), work, stopped="told")
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_clear_text_that_is_allowed_is_warned_of(capsys: pytest.CaptureFixture[str], allowed: bool) -> None:
+    async def work(settings: Settings) -> None:
+        """Nothing to do."""
+
+    process.run(Settings(allow_clear_text=allowed), work, stopped="told")
+    assert ('"event": "clear_text_allowed"' in capsys.readouterr().err) == allowed

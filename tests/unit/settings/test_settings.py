@@ -90,6 +90,7 @@ def test_durations_are_finite_and_positive(monkeypatch: pytest.MonkeyPatch, valu
         ({"SESSION_TIMEOUT": "5", "HEARTBEAT_INTERVAL": "2"}, "more than a third"),
         ({"COMPRESSION": "gzip", "COMPRESSION_LEVEL": "10"}, "gzip goes to 9"),
         ({"KAFKA_TLS": "true", "KAFKA_CERT_FILE": "c.pem"}, "set both or neither"),
+        ({"HTTP_KEY_FILE": "k.pem"}, "STRONGROOM_HTTP_CERT_FILE and STRONGROOM_HTTP_KEY_FILE: set both"),
         ({"KAFKA_CA_FILE": "ca.pem"}, "nothing would be encrypted"),
         ({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "u"}, "set all or none"),
         ({"S3_BUCKET": "b", "KEYSTORE_BUCKET_2": "b"}, "it guards nothing"),

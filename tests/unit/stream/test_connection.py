@@ -7,7 +7,8 @@ import pytest
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]  # aiokafka ships no types
 
 from workers.errors import Fatal
-from workers.stream.connection import KafkaConnection, reason
+from workers.stream import refusals
+from workers.stream.connection import KafkaConnection
 
 
 @pytest.mark.parametrize(
@@ -40,13 +41,16 @@ def test_half_a_setting_is_refused() -> None:
         KafkaConnection(" ")
 
 
-async def test_a_listener_that_is_mute_is_told_from_one_that_is_absent() -> None:
+async def test_a_listener_that_is_mute_is_told_from_one_that_is_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(refusals, "PROBE_TIMEOUT", 0.3)
     server = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     connection = KafkaConnection(f"127.0.0.1:{port}")
-    listening = await reason(connection, KafkaConnectionError("unable to bootstrap"))
+    listening = await refusals.reason(connection, KafkaConnectionError("unable to bootstrap"))
     assert f"127.0.0.1:{port} listens but gives no answer over PLAINTEXT" in listening.message
     server.close()
     await server.wait_closed()
-    absent = await reason(connection, KafkaConnectionError("unable to bootstrap"))
+    absent = await refusals.reason(connection, KafkaConnectionError("unable to bootstrap"))
     assert absent.message == f"Kafka at 127.0.0.1:{port} can't be reached"
