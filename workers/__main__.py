@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "doctor": ("workers.cli.doctor", "Check everything a worker needs, and say what is wrong."),
     "keys": ("workers.cli.keys", "Add, show, rotate and revoke write keys."),
+    "keystore": ("workers.cli.keystore", "Show, rotate and shred the keys that seal the archive."),
     "ledger": ("workers.cli.ledger", "Show what the ledger says, and put losses on record."),
     "orphans": ("workers.cli.orphans", "List and sweep objects that crashes left behind."),
     "policy": ("workers.cli.policy", "Spread policy from the bucket to Kafka."),

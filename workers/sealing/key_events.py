@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from enum import StrEnum
 
 import msgspec
 
@@ -14,11 +15,21 @@ from workers.store.port import Store
 LOG = NumberedLog(f"{PREFIX}events/", "log of key events")
 
 
-class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """`what` is begun or done, as `shred begun`; `rows` are the names of the rows that it is done to."""
+class What(StrEnum):
+    ROTATION_BEGUN = "rotation begun"
+    ROTATION_DONE = "rotation done"
+    ROOT_ROTATION_BEGUN = "root rotation begun"
+    ROOT_ROTATION_DONE = "root rotation done"
+    SHREDDING_BEGUN = "shredding begun"
+    SHREDDING_DONE = "shredding done"
 
-    what: str
+
+class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """`rows` are the names of the rows that it was done to; none of a root rotation, which is of all."""
+
+    what: What
     rows: tuple[str, ...]
+    generation: int = 0  # of a rotation: the one that becomes current
     who: str
     host: str
     why: str
@@ -30,11 +41,14 @@ class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):
 _decoder = msgspec.json.Decoder(KeyEvent)
 
 
-async def put_on_record(stores: Sequence[Store], what: str, rows: Sequence[str], by: By) -> None:
+async def put_on_record(
+    stores: Sequence[Store], what: What, rows: Sequence[str], by: By, *, generation: int = 0
+) -> None:
     """Called again, it adds another event. Raises the store's Retryable."""
     event = KeyEvent(
         what=what,
         rows=tuple(rows),
+        generation=generation,
         who=by.who,
         host=by.host,
         why=by.why,

@@ -74,6 +74,11 @@ class Replicas:
             raise shredded(name)
         return None if copies is None else copies[0].row
 
+    async def copies(self, name: str) -> list[Row | None]:
+        """The row as each bucket holds it."""
+        found = await asyncio.gather(*(self._copy(store, name) for store in self.stores))
+        return [None if copy is None else copy.row for copy in found]
+
     async def created(self, row: Row) -> Row:
         """The row that stands under a name that `settled` found free: `row`, or that of whoever was first."""
         try:

@@ -10,14 +10,16 @@ command. Nothing here waits or retries; who calls does.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
 from msgspec.structs import replace
 
+from workers.by import By
 from workers.errors import Fatal
 from workers.sealing import tombstones
+from workers.sealing.key_events import What, events, put_on_record
 from workers.sealing.listing import units
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.replicas import Replicas
@@ -57,19 +59,55 @@ class Rotation:
         self._replicas, self._root, self._workspace = replicas, root, workspace
         self._retry, self._now, self._advance = retry, now, advance
 
-    async def begin(self) -> WorkspaceRow:
-        """Makes the next generation the current one, or goes on with a rotation that was begun.
+    async def run(
+        self, by: By, settle: Callable[[], Awaitable[None]], say: Callable[[str], None] = lambda step: None
+    ) -> Pass:
+        """The whole of it. `settle` waits a settling time; returns what the first pass met.
 
-        Raises NoSuchKey, KeyDisabled or KeyShredded.
+        Raises NoSuchKey, KeyDisabled or KeyShredded where there is nothing to rotate.
         """
+        generation = await self.begun(by)
+        say(f"generation {generation} is to be the current one of {self.name}")
+        await self.begin(generation)
+        first = await self.rewrap()
+        say(f"{first.rewrapped} of {first.rows} rows were put under it")
+        while True:
+            while (await self.rewrap()).rewrapped:
+                pass
+            say("waiting until no cache can hold the older one any more")
+            await settle()
+            if not (await self.rewrap()).rewrapped:
+                break
+        say(f"{await self.retire(generation)} older generations were destroyed")
+        await self._record(What.ROTATION_DONE, generation, by)
+        return first
+
+    async def begun(self, by: By) -> int:
+        """The generation to which a rotation leads that is under way, or is put on record now."""
         standing = await self._standing()
-        if len(standing.keys) == 1:
-            generation = standing.current + 1
-            if generation > GENERATIONS_MAX:
+        target = await self._retry.call(self._under_way)
+        if target is None:
+            target = standing.current + 1
+            if target > GENERATIONS_MAX:
                 raise Fatal(
                     f"{self.name} has had {GENERATIONS_MAX} generations, a blob's header can name no more",
                     remedy="Open another workspace for this customer",
                 )
+            await self._record(What.ROTATION_BEGUN, target, by)
+        return target
+
+    async def _under_way(self) -> int | None:
+        generations: dict[What, int] = {}
+        async for event in events(self._replicas.stores[0]):
+            if self.name in event.rows:
+                generations[event.what] = max(event.generation, generations.get(event.what, 0))
+        begun, done = (generations.get(what, 0) for what in (What.ROTATION_BEGUN, What.ROTATION_DONE))
+        return begun if begun > done else None
+
+    async def begin(self, generation: int) -> None:
+        """Makes `generation` the current one, unless it is."""
+        standing = await self._standing()
+        if standing.current < generation:
             added = await self._retry.call(lambda: new_workspace_key(self._root, self._workspace, generation))
 
             def edit(row: Row | None) -> Row | None:
@@ -86,7 +124,6 @@ class Rotation:
 
             await self._retry.call(lambda: self._replicas.changed(self.name, edit))
         await self._tell_caches()
-        return await self._standing()
 
     async def rewrap(self) -> Pass:
         """One pass: every unit's row under an older generation is put under the current one."""
@@ -104,8 +141,9 @@ class Rotation:
                 self._advance(len(some))
         return done
 
-    async def retire(self) -> int:
-        """Destroys the older generations; how many. Only after two passes, a settling time apart, found none.
+    async def retire(self, generation: int) -> int:
+        """Destroys those older than `generation`; how many. Only after two passes, a settling time apart,
+        found no row under one. A later rotation may be under way by now.
 
         Older versions of the row hold them too, and are deleted.
         """
@@ -114,7 +152,7 @@ class Rotation:
         def edit(row: Row | None) -> Row | None:
             nonlocal retired
             found = self._usable(row)
-            kept = tuple(key for key in found.keys if key.generation == found.current)
+            kept = tuple(key for key in found.keys if key.generation >= generation)
             if len(kept) == len(found.keys):
                 return None
             retired = len(found.keys) - len(kept)
@@ -157,6 +195,10 @@ class Rotation:
         if row is None:
             raise missing(self.name)
         return usable(row, self.name, WorkspaceRow)
+
+    async def _record(self, what: What, generation: int, by: By) -> None:
+        stores = self._replicas.stores
+        await self._retry.call(lambda: put_on_record(stores, what, [self.name], by, generation=generation))
 
     async def _tell_caches(self) -> None:
         """Whoever has the workspace's keys cached reads its row anew."""
