@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workers.roles.startup import Surroundings
     from workers.sealing.keystore import Keystore
     from workers.sealing.replicas import Replicas
-    from workers.sealing.root import FileRoot
+    from workers.sealing.roots import Roots
     from workers.store.port import Store
     from workers.store.retry import Retry
     from workers.stream.connection import KafkaConnection
@@ -38,7 +38,7 @@ async def open_surroundings(settings: Settings, retry: "Retry") -> AsyncIterator
         buckets=tuple(buckets.values()),
         data_bucket=buckets[needed(settings, "s3_bucket")],
         ledger_bucket=buckets[needed(settings, "ledger_bucket")],
-        root_key=lambda: load_root(settings).fingerprint,
+        root_keys=partial(open_roots, settings),
         group=settings.group,
         retry=retry,
     )
@@ -63,13 +63,15 @@ async def open_ledger(settings: Settings) -> AsyncIterator["Store"]:
 
 
 @asynccontextmanager
-async def open_keystore(settings: Settings) -> AsyncIterator["Keystore"]:
-    """The keystore over its one or two buckets, with the root key."""
+async def open_keystore(settings: Settings, roots: "Roots | None" = None) -> AsyncIterator["Keystore"]:
+    """The keystore over its one or two buckets, with `roots`, or those that the settings name."""
     from workers.sealing.keystore import Keystore
 
-    root = load_root(settings)
-    async with _open_key_buckets(settings) as stores:
-        yield Keystore(stores, root, life=settings.key_cache_life)
+    async with AsyncExitStack() as opened:
+        if roots is None:
+            roots = await opened.enter_async_context(open_roots(settings))
+        stores = await opened.enter_async_context(_open_key_buckets(settings))
+        yield Keystore(stores, roots, life=settings.key_cache_life)
 
 
 @asynccontextmanager
@@ -81,11 +83,14 @@ async def open_key_rows(settings: Settings) -> AsyncIterator["Replicas"]:
         yield Replicas(stores, requests=32)
 
 
-def load_root(settings: Settings) -> "FileRoot":
+@asynccontextmanager
+async def open_roots(settings: Settings) -> AsyncIterator["Roots"]:
+    """The root keys that the settings name."""
     from workers.sealing.root import FileRoot
+    from workers.sealing.roots import Roots
 
     path: Path = needed(settings, "root_key_file")
-    return FileRoot.load(path)
+    yield Roots([FileRoot.load(path)])
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from workers.sealing.format import IV, SUITE, seal
 from workers.sealing.keys import Unit, context_of, new_key
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
+from workers.sealing.roots import Roots
 from workers.sealing.unit_key import Lease, UnitKey
 from workers.store.memory import MemoryStore
 
@@ -67,7 +68,7 @@ def sealing() -> None:
 
 
 async def handing_out() -> None:
-    keystore = Keystore([MemoryStore()], FileRoot(bytes(32)), life=300)
+    keystore = Keystore([MemoryStore()], Roots([FileRoot(bytes(32))]), life=300)
     units = [UNIT._replace(source=f"source-{number}") for number in range(200)]
     begun = time.perf_counter()
     await asyncio.gather(*(keystore.unit_key(unit, create=True) for unit in units))
@@ -84,10 +85,10 @@ async def handing_out() -> None:
 async def keeping() -> None:
     count = 20_000
     store = MemoryStore()
-    await Keystore([store], FileRoot(bytes(32)), life=300, units_max=10).prepare(
+    await Keystore([store], Roots([FileRoot(bytes(32))]), life=300, units_max=10).prepare(
         UNIT._replace(source=f"source-{number}") for number in range(count)
     )
-    keystore = Keystore([store], FileRoot(bytes(32)), life=300)
+    keystore = Keystore([store], Roots([FileRoot(bytes(32))]), life=300)
     tracemalloc.start()
     for number in range(count):
         await keystore.unit_key(UNIT._replace(source=f"source-{number}"), create=False)

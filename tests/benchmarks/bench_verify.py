@@ -121,9 +121,9 @@ async def fill(count: int) -> None:
     async with AsyncExitStack() as opened:
         ledger = await opened.enter_async_context(opening.open_ledger(settings))
         data = await opened.enter_async_context(opening.open_data(settings))
-        keys = await opened.enter_async_context(opening.open_keystore(settings))
-        root = opening.load_root(settings).fingerprint
-        await fleet.enroll(ledger, fleet.Fleet(root, "bench", "bench"), retry)
+        roots = await opened.enter_async_context(opening.open_roots(settings))
+        keys = await opened.enter_async_context(opening.open_keystore(settings, roots))
+        await fleet.enroll(ledger, fleet.of(roots.fingerprints, "bench", "bench"), retry)
         books = open_books(ledger, Unheard(), prefix="", retry=retry)
         by = By("bench", "bench", "bench", now=NOW)
         for number in range(WORKSPACES):

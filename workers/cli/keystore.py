@@ -129,10 +129,11 @@ async def _events(settings: Settings) -> list[Sequence[object]]:
 
 
 async def _rotate_workspace(settings: Settings, workspace: str, by: By) -> None:
-    root = opening.load_root(settings)
-    async with opening.open_key_rows(settings) as replicas:
+    async with opening.open_roots(settings) as roots, opening.open_key_rows(settings) as replicas:
         with output.progress("rows", None) as advance:
-            rotation = Rotation(replicas, root, workspace, retry=running.patient(), now=_now, advance=advance)
+            rotation = Rotation(
+                replicas, roots, workspace, retry=running.patient(), now=_now, advance=advance
+            )
             await rotation.run(by, lambda: asyncio.sleep(settling(settings)), output.say)
 
 

@@ -81,8 +81,9 @@ async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: 
         data = await opened.enter_async_context(opening.open_data(settings))
         root: Opening | None = None
         if deep:
-            keys = await opened.enter_async_context(opening.open_keystore(settings))
-            rows, root = keys.replicas, Opening(keys, opening.load_root(settings).fingerprint)
+            roots = await opened.enter_async_context(opening.open_roots(settings))
+            keys = await opened.enter_async_context(opening.open_keystore(settings, roots))
+            rows, root = keys.replicas, Opening(keys, roots.fingerprints)
         else:
             rows = await opened.enter_async_context(opening.open_key_rows(settings))
         total = await _offsets(ledger, retry) if sys.stderr.isatty() else None

@@ -5,7 +5,7 @@ Memory is bounded by `readers`, BYTES_AT_ONCE and the number of chains, not by e
 opening objects (`deep`) adds all write keys of the policy chains.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Opening(NamedTuple):
     """What opens objects."""
 
     keys: Keys
-    root_key: str  # the root key's fingerprint
+    roots: Collection[str]  # fingerprints of the root keys
 
 
 class Verifier:
@@ -116,8 +116,8 @@ class Verifier:
         if self._keystore is None:
             return None
         if await self._has_ledger():
-            root_key = self._opening.root_key if self._opening else None
-            await check_fleet(self._ledger, root_key, self._retry, report)
+            roots = self._opening.roots if self._opening else None
+            await check_fleet(self._ledger, roots, self._retry, report)
         rows = KeyRows(self._keystore, self._retry)
         return rows if await rows.readable(report) else None
 

@@ -1,6 +1,7 @@
 """What the keystore's rows and fleet.json must say for objects to be opened. Needs no root key."""
 
 from collections import OrderedDict
+from collections.abc import Collection
 from typing import NamedTuple
 
 from workers.errors import Fatal
@@ -74,8 +75,8 @@ class KeyRows:
             return KeyState(wrong=Kind.BROKEN_KEY, detail=error.message)
 
 
-async def check_fleet(ledger: Store, root_key: str | None, retry: Retry, report: Report) -> None:
-    """`root_key`: the fingerprint of the one that is to open objects. Raises Fatal for another fleet's."""
+async def check_fleet(ledger: Store, roots: Collection[str] | None, retry: Retry, report: Report) -> None:
+    """`roots`: fingerprints of those that are to open objects. Raises Fatal for another fleet's."""
     body = await read(ledger, FLEET, retry)
     if body is None:
         report.found(Kind.MISSING_FLEET, FLEET, "nothing says which root key and cluster this ledger is of")
@@ -85,8 +86,5 @@ async def check_fleet(ledger: Store, root_key: str | None, retry: Retry, report:
     except Fatal as error:
         report.found(Kind.BROKEN_FLEET, FLEET, error.message)
         return
-    if root_key is not None and stored.root_key != root_key:
-        raise Fatal(
-            f"{ledger.name}/{FLEET} was begun with root key {stored.root_key}, this is {root_key}",
-            remedy=fleet.MEANING["root_key"][1],
-        )
+    if roots is not None:
+        fleet.check_readable(stored, roots, f"{ledger.name}/{FLEET}")

@@ -50,7 +50,7 @@ async def _archive(settings: Settings) -> None:
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
         for check in surroundings.checks(enroll=True):
             log.info("checked", check=check.name, found=await check.run())
-        keys = await opened.enter_async_context(opening.open_keystore(settings))
+        keys = await opened.enter_async_context(opening.open_keystore(settings, await surroundings.roots()))
         policy = Policy()
         copy = PolicyCopy(surroundings.connection, settings.topic_prefix, policy, settings.policy_stale_after)
         opened.push_async_callback(copy.stop)

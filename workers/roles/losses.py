@@ -2,13 +2,14 @@
 
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from topics import audit
 from workers.by import By
 from workers.errors import Fatal, Poison, Retryable
 from workers.ledger import fleet
 from workers.ledger.acknowledge import Recorded, acknowledge, audit_record, last_recorded
 from workers.ledger.entries import Closing
-from workers.ledger.fleet import Fleet
 from workers.ledger.head import Hint
 from workers.ledger.losses import Loss, find_loss
 from workers.ledger.succession import LogId
@@ -63,7 +64,7 @@ class Losses:
         """Raises Fatal on another fleet's Kafka, and for a missing topic."""
         stored = await fleet.stored_fleet(ledger, retry)
         if stored is not None:  # another cluster's topic would look like one that was made anew
-            mine = Fleet(stored.root_key, await kafka.cluster_id(), group)
+            mine = replace(stored, cluster_id=await kafka.cluster_id(), group=group)
             fleet.check(stored, mine, f"{ledger.name}/fleet.json")
         topic_id = (await kafka.topic_ids([topic]))[topic]
         return cls(ledger, kafka, beside, LogId(topic, topic_id, partition), audit_topic, retry)

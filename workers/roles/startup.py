@@ -3,15 +3,19 @@
 Each check names the thing and the remedy in the error that it raises.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import NamedTuple
 
+import structlog
+
 from topics.registry import TopicSpec
-from workers.errors import Fatal
+from workers.errors import Fatal, Retryable, StrongroomError
 from workers.ledger import fleet
 from workers.ledger.fleet import Fleet
+from workers.sealing.roots import Roots
 from workers.store.port import Denied, Store
 from workers.store.proof import prove
 from workers.store.retry import Retry
@@ -21,6 +25,11 @@ from workers.stream.log import Log
 
 # what a bucket must never delete by itself; a chain without its entries proves nothing
 KEPT_FOR_EVER = ("fleet.json", "ledger/", "units/", "policy/", "keys/")
+
+
+JOIN = "Wrap the workspaces' keys by it too: `strongroom keystore rotate root`"
+
+log = structlog.get_logger()
 
 
 class Check(NamedTuple):
@@ -61,9 +70,11 @@ class Surroundings:
     buckets: Sequence[Bucket]  # each once
     data_bucket: Bucket
     ledger_bucket: Bucket
-    root_key: Callable[[], str]  # loads it, returns its fingerprint
+    root_keys: Callable[[], AbstractAsyncContextManager[Roots]]
     group: str
     retry: Retry
+    _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
+    _roots: Roots | None = None
 
     @cached_property
     def connection(self) -> KafkaConnection:
@@ -82,7 +93,14 @@ class Surroundings:
     def ledger(self) -> Store:
         return self.ledger_bucket.store
 
+    async def roots(self) -> Roots:
+        """Opened when they are first asked for."""
+        if self._roots is None:
+            self._roots = await self._opened.enter_async_context(self.root_keys())
+        return self._roots
+
     async def close(self) -> None:
+        await self._opened.aclose()
         if "log" in vars(self):  # as cached_property keeps it
             await self.log.close()
         for bucket in self.buckets:
@@ -94,7 +112,7 @@ class Surroundings:
             Check("kafka", self._kafka),
             Check("topics", self._topics),
             *(Check(bucket.name, partial(self._bucket, bucket)) for bucket in self.buckets),
-            Check("root key", self._root_key),
+            Check("root key", partial(self._root_key, strict=not enroll)),
             Check("fleet", self._enroll if enroll else self._compare),
         ]
 
@@ -117,23 +135,47 @@ class Surroundings:
         await check_lifecycle(store)
         return "honours If-None-Match and If-Match"
 
-    async def _root_key(self) -> str:
-        return f"fingerprint {self.root_key()}"
+    async def _root_key(self, strict: bool) -> str:
+        roots = await self.roots()
+        if failures := await roots.failures():
+            _refuse_roots(failures, roots, strict)
+        return f"{', '.join(roots.fingerprints)}: wrap and open"
 
     async def _fleet(self) -> Fleet:
-        return Fleet(self.root_key(), await self.log.cluster_id(), self.group)
+        return fleet.of((await self.roots()).fingerprints, await self.log.cluster_id(), self.group)
 
     async def _enroll(self) -> str:
-        await fleet.enroll(await self.ledger_bucket.open(), await self._fleet(), self.retry)
+        mine = await self._fleet()
+        stored = await fleet.enroll(await self.ledger_bucket.open(), mine, self.retry)
+        for root in fleet.surplus(stored, mine.fingerprints):
+            log.warning("root_not_of_fleet", root=root, remedy=JOIN)
         return "this worker belongs to it"
 
     async def _compare(self) -> str:
         ledger = await self.ledger_bucket.open()
         stored = await fleet.stored_fleet(ledger, self.retry)
         if stored is None:
-            return "no worker has started yet: the first one fixes root key, cluster and group"
-        fleet.check(stored, await self._fleet(), f"{ledger.name}/fleet.json")
-        return "root key, cluster and group are the fleet's"
+            return "no worker has started yet: the first one fixes root keys, cluster and group"
+        mine = await self._fleet()
+        fleet.check(stored, mine, f"{ledger.name}/fleet.json")
+        if unknown := fleet.surplus(stored, mine.fingerprints):
+            return (
+                f"cluster and group are the fleet's; it does not know root key {', '.join(unknown)}. {JOIN}"
+            )
+        return "root keys, cluster and group are the fleet's"
+
+
+def _refuse_roots(failures: Mapping[str, StrongroomError], roots: Roots, strict: bool) -> None:
+    """A worker starts while one root key opens and the others may come back; the doctor names each."""
+    passing = all(isinstance(error, Retryable) for error in failures.values())
+    if passing and not strict and len(failures) < len(roots.fingerprints):
+        for name, error in failures.items():
+            log.warning("root_key_out_of_reach", root=name, why=error.message, remedy=error.remedy)
+        return
+    worst = next((each for each in failures.values() if not isinstance(each, Retryable)), None)
+    worst = worst or next(iter(failures.values()))
+    said = "; ".join(f"root key {name}: {error.message}" for name, error in failures.items())
+    raise type(worst)(said, remedy=worst.remedy)
 
 
 async def check_lifecycle(store: Store) -> None:

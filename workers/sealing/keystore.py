@@ -16,7 +16,7 @@ from workers.errors import Poison, Retryable
 from workers.sealing.flights import Flights
 from workers.sealing.keys import Secret, Unit, checked_unit
 from workers.sealing.replicas import Replicas
-from workers.sealing.root import RootKey
+from workers.sealing.roots import Roots
 from workers.sealing.rows import UnitRow, named, unit_row
 from workers.sealing.tombstones import Tail
 from workers.sealing.unit_key import Lease, UnitKey, uptime
@@ -38,7 +38,7 @@ class Keystore:
     def __init__(
         self,
         stores: Sequence[Store],
-        root: RootKey,
+        roots: Roots,
         *,
         life: float,
         units_max: int = 20_000,
@@ -53,7 +53,7 @@ class Keystore:
         self._clock = clock
         self._now = now
         self._units: OrderedDict[Unit, UnitKey] = OrderedDict()
-        self._workspaces = Workspaces(self.replicas, root, keep=units_max, now=now)
+        self._workspaces = Workspaces(self.replicas, roots, keep=units_max, now=now)
         self._flights = Flights()
         self._tail = Tail(self.replicas.stores[0])
         self._lease = Lease(float("-inf"))

@@ -1,4 +1,4 @@
-"""L0: the root key that wraps the workspaces' keys: its protocol, and one in a file for development."""
+"""L0: a root key, which wraps the workspaces' keys: its protocol, and one in a file for development."""
 
 import base64
 import binascii
@@ -33,6 +33,12 @@ class RootKey(Protocol):
 
     async def unwrap(self, blob: bytes, context: Mapping[str, str]) -> Secret:
         """Raises Retryable where a key service is down, Refused for a blob of another key or context."""
+
+    async def take_over(self, wrapped: Mapping[str, bytes], context: Mapping[str, str]) -> bytes | None:
+        """The key wrapped by this root, from wrappings by others, without its plaintext coming here.
+
+        None where that can't be done. Raises as `wrap` and `unwrap`.
+        """
 
 
 class FileRoot:
@@ -90,6 +96,9 @@ class FileRoot:
             return Secret(self._aead.decrypt(iv, sealed, MAGIC + canonical(context)))
         except (InvalidTag, ValueError):  # ValueError: an IV that was cut off
             raise WrongKey(f"a wrapped workspace key does not open under root key {self}") from None
+
+    async def take_over(self, wrapped: Mapping[str, bytes], context: Mapping[str, str]) -> bytes | None:
+        return None
 
     def __str__(self) -> str:
         return self._fingerprint

@@ -23,7 +23,7 @@ from workers.sealing.key_events import What, events, put_on_record
 from workers.sealing.listing import units
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.replicas import Replicas
-from workers.sealing.root import RootKey
+from workers.sealing.roots import Roots
 from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, workspace_row
 from workers.sealing.unit_rows import rewrapped
 from workers.sealing.workspaces import WorkspaceKeys, Workspaces, missing, new_workspace_key, usable
@@ -48,7 +48,7 @@ class Rotation:
     def __init__(
         self,
         replicas: Replicas,
-        root: RootKey,
+        roots: Roots,
         workspace: str,
         *,
         retry: Retry,
@@ -56,7 +56,7 @@ class Rotation:
         advance: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self.name = workspace_row(workspace)
-        self._replicas, self._root, self._workspace = replicas, root, workspace
+        self._replicas, self._roots, self._workspace = replicas, roots, workspace
         self._retry, self._now, self._advance = retry, now, advance
 
     async def run(
@@ -108,7 +108,9 @@ class Rotation:
         """Makes `generation` the current one, unless it is."""
         standing = await self._standing()
         if standing.current < generation:
-            added = await self._retry.call(lambda: new_workspace_key(self._root, self._workspace, generation))
+            added = await self._retry.call(
+                lambda: new_workspace_key(self._roots, self._workspace, generation)
+            )
 
             def edit(row: Row | None) -> Row | None:
                 found = self._usable(row)
@@ -185,7 +187,7 @@ class Rotation:
         return None if found is None or found.state is State.TOMBSTONE else turned
 
     async def _keys(self) -> WorkspaceKeys:
-        fresh = Workspaces(self._replicas, self._root, keep=1, now=self._now)
+        fresh = Workspaces(self._replicas, self._roots, keep=1, now=self._now)
         return await self._retry.call(lambda: fresh.keys(self._workspace, create=False))
 
     async def _standing(self) -> WorkspaceRow:

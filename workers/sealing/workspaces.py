@@ -1,4 +1,4 @@
-"""L1: the workspaces' keys, unwrapped by the root and kept until they are withdrawn."""
+"""L1: the workspaces' keys, unwrapped by a root and kept until they are withdrawn."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from workers.errors import Fatal
 from workers.sealing.flights import Flights
-from workers.sealing.keys import Secret, checked_key, new_key
+from workers.sealing.keys import Secret, new_key
 from workers.sealing.refusals import KeyDisabled, NoSuchKey, Refused
 from workers.sealing.replicas import Replicas, shredded
-from workers.sealing.root import RootKey
+from workers.sealing.roots import Roots, root_context
 from workers.sealing.rows import (
     Row,
     State,
@@ -37,9 +37,9 @@ class WorkspaceKeys:
 class Workspaces:
     """The last `keep` workspaces' keys."""
 
-    def __init__(self, replicas: Replicas, root: RootKey, *, keep: int, now: Callable[[], int]) -> None:
+    def __init__(self, replicas: Replicas, roots: Roots, *, keep: int, now: Callable[[], int]) -> None:
         self._replicas = replicas
-        self._root = root
+        self._roots = roots
         self._keep = keep
         self._now = now
         self._cached: OrderedDict[str, WorkspaceKeys] = OrderedDict()
@@ -95,29 +95,24 @@ class Workspaces:
         return keys
 
     async def _new_row(self, workspace: str) -> WorkspaceRow:
-        key = await new_workspace_key(self._root, workspace, 1)
+        key = await new_workspace_key(self._roots, workspace, 1)
         return WorkspaceRow(workspace=workspace, changed_at=self._now(), current=1, keys=(key,))
 
     async def _unwrapped(self, workspace: str, key: WorkspaceKey) -> Secret:
         name = workspace_row(workspace)
-        wrapped = key.wrapped.get(self._root.fingerprint)
-        if wrapped is None:
-            raise Fatal(
-                f"the key of workspace {workspace} is wrapped by root key {', '.join(sorted(key.wrapped))}; "
-                f"this is root key {self._root.fingerprint}",
-                remedy="Give this worker the root key that the keystore was begun with",
-            )
+        wrapped = {root: to_blob(text, name) for root, text in key.wrapped.items()}
         try:
-            found = await self._root.unwrap(to_blob(wrapped, name), _context(workspace, key.generation))
-            return checked_key(found)
+            return await self._roots.unwrap(wrapped, root_context(workspace, key.generation))
         except Refused as error:
             raise damaged(name, error) from None
 
 
-async def new_workspace_key(root: RootKey, workspace: str, generation: int) -> WorkspaceKey:
-    """A fresh key, wrapped by the root. Raises as RootKey.wrap."""
-    wrapped = to_text(await root.wrap(new_key(), _context(workspace, generation)))
-    return WorkspaceKey(generation=generation, wrapped={root.fingerprint: wrapped})
+async def new_workspace_key(roots: Roots, workspace: str, generation: int) -> WorkspaceKey:
+    """A fresh key, wrapped by every root. Raises as Roots.wrap_all."""
+    wrapped = await roots.wrap_all(new_key(), root_context(workspace, generation))
+    return WorkspaceKey(
+        generation=generation, wrapped={root: to_text(blob) for root, blob in wrapped.items()}
+    )
 
 
 def usable(row: Row, name: str, kind: type[R]) -> R:
@@ -142,7 +137,3 @@ def damaged(name: str, error: Refused) -> Fatal:
 
 def missing(name: str) -> NoSuchKey:
     return NoSuchKey(f"there is no key {name}", remedy="Restore its row from the bucket's versions")
-
-
-def _context(workspace: str, generation: int) -> dict[str, str]:
-    return {"generation": str(generation), "purpose": "strongroom-l1", "workspace": workspace}

@@ -20,6 +20,7 @@ from workers.by import By
 from workers.intake.dispositions import Clock
 from workers.sealing.key_events import What, events
 from workers.sealing.refusals import KeyDisabled, KeyShredded, NoSuchKey
+from workers.sealing.roots import Roots
 from workers.sealing.rotate import Pass, Rotation
 from workers.sealing.rows import State, UnitRow, WorkspaceRow, decode, unit_row, workspace_row
 from workers.sealing.survey import standing
@@ -37,7 +38,7 @@ async def at_once() -> None:
 
 
 def rotation(stores: Sequence[Store], retry: Retry | None = None) -> Rotation:
-    return Rotation(replicas(stores), ROOT, "acme", retry=retry or fast(), now=lambda: NOW)
+    return Rotation(replicas(stores), Roots([ROOT]), "acme", retry=retry or fast(), now=lambda: NOW)
 
 
 async def workspace_of(store: Store) -> WorkspaceRow:

@@ -7,7 +7,8 @@ from workers.intake.dispositions import Clock
 from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
 from workers.sealing.replicas import Replicas
-from workers.sealing.root import FileRoot
+from workers.sealing.root import FileRoot, RootKey
+from workers.sealing.roots import Roots
 from workers.sealing.unit_key import UnitKey
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -31,13 +32,20 @@ class Uptime:
 def worker(
     stores: Sequence[Store],
     *,
-    root: FileRoot = ROOT,
+    root: RootKey = ROOT,
+    second_root: RootKey | None = None,
     life: float = 300.0,
     clock: Uptime | None = None,
     units_max: int = 1000,
 ) -> Keystore:
     return Keystore(
-        stores, root, life=life, clock=clock or Uptime(), now=lambda: NOW, units_max=units_max, requests=8
+        stores,
+        Roots([root] if second_root is None else [root, second_root]),
+        life=life,
+        clock=clock or Uptime(),
+        now=lambda: NOW,
+        units_max=units_max,
+        requests=8,
     )
 
 

@@ -61,7 +61,7 @@ def test_without_credentials_every_check_is_tried(examine: Examine) -> None:
         assert "no credentials" in rows[bucket]["detail"]
         assert "Check the credentials" in rows[bucket]["remedy"]
     assert NOWHERE in rows["kafka"]["detail"]
-    assert rows["root key"]["detail"].startswith("fingerprint ")
+    assert rows["root key"]["detail"].startswith("file:")
 
 
 def test_certificates_that_are_not_there_stop_the_checks_of_kafka_alone(

@@ -11,19 +11,18 @@ from typing import Any
 
 import pytest
 
-from tests.unit.ledger.audited import ENTRIES, ROOT, Archive, archived
+from tests.unit.ledger.audited import ENTRIES, ROOTS, Archive, archived
 from tests.unit.ledger.planted_entries import count_off_by_one
 from workers import opening
 from workers.__main__ import run
 from workers.cli.verify import TERMINATED
 from workers.sealing.keystore import Keystore
-from workers.settings import Settings
 from workers.store.memory import MemoryStore
 
 
 def opens(value: Callable[[], Any]) -> Any:
     @asynccontextmanager
-    async def opened(settings: Settings) -> AsyncIterator[Any]:
+    async def opened(*_: object) -> AsyncIterator[Any]:
         yield value()
 
     return opened
@@ -35,9 +34,9 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
     made = asyncio.run(archived(store))
     monkeypatch.setattr(opening, "open_ledger", opens(lambda: store))
     monkeypatch.setattr(opening, "open_data", opens(lambda: store))
-    monkeypatch.setattr(opening, "open_keystore", opens(lambda: Keystore([store], ROOT, life=3600)))
-    monkeypatch.setattr(opening, "open_key_rows", opens(lambda: Keystore([store], ROOT, life=3600).replicas))
-    monkeypatch.setattr(opening, "load_root", lambda settings: ROOT)
+    monkeypatch.setattr(opening, "open_keystore", opens(lambda: Keystore([store], ROOTS, life=3600)))
+    monkeypatch.setattr(opening, "open_key_rows", opens(lambda: Keystore([store], ROOTS, life=3600).replicas))
+    monkeypatch.setattr(opening, "open_roots", opens(lambda: ROOTS))
     return made
 
 

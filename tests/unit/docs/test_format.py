@@ -15,6 +15,7 @@ from workers.ledger.pack import Compression, Packer
 from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
+from workers.sealing.roots import Roots
 from workers.store.memory import MemoryStore
 
 OBJECT = "data/ws=acme/src=web/day=2026-11-25/accepted/some-object.ndjson.gz"
@@ -45,7 +46,7 @@ async def body_of(store: MemoryStore, key: str) -> dict[str, object]:
 async def test_a_reader_written_by_the_page_opens_an_object(tmp_path: Path) -> None:
     root_file, store = tmp_path / "root.key", MemoryStore()
     root = FileRoot.create(root_file)
-    unit_key = await Keystore([store], root, life=300).unit_key(
+    unit_key = await Keystore([store], Roots([root]), life=300).unit_key(
         Unit("acme", "web", "2026-11-25", Clock.MAIN), create=True
     )
     sealed = unit_key.seal(Packer(Compression.GZIP, 1).pack(LINE), OBJECT)

@@ -31,8 +31,9 @@ from workers.ledger.verify_objects import unit_of
 from workers.ledger.verify_report import Report
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
+from workers.sealing.roots import Roots
 
-ROOT = FileRoot(bytes(range(32)))
+ROOTS = Roots([FileRoot(bytes(range(32)))])
 OWNERS = {"key-acme": ("acme", "shop"), "key-beta": ("beta", "site")}
 # 4 records of acme, 2 of beta, a dead letter, and a gap, an entry
 VALUES = [*[envelope("key-acme")] * 4, *[envelope("key-beta")] * 2, b"garbage"]
@@ -122,13 +123,13 @@ class Archive(NamedTuple):
         )
 
     async def audited(self, *, deep: bool = True, **more: Any) -> Report:
-        keys = Keystore([self.store], ROOT, life=3600)  # an auditor remembers nothing
+        keys = Keystore([self.store], ROOTS, life=3600)  # an auditor remembers nothing
         return await Verifier(
             self.store,
             self.store,
             retry(),
             keystore=keys.replicas,
-            opening=Opening(keys, ROOT.fingerprint) if deep else None,
+            opening=Opening(keys, ROOTS.fingerprints) if deep else None,
             **more,
         ).run()
 
@@ -142,8 +143,8 @@ class Archive(NamedTuple):
 
 
 async def archived(store: Any) -> Archive:
-    keys = Keystore([store], ROOT, life=3600)
-    await fleet.enroll(store, fleet.Fleet(ROOT.fingerprint, "a-cluster", "a-group"), retry())
+    keys = Keystore([store], ROOTS, life=3600)
+    await fleet.enroll(store, fleet.of(ROOTS.fingerprints, "a-cluster", "a-group"), retry())
     books = open_books(store, Unheard(), prefix="", retry=retry())
     by = By("ops", "bastion", "a test", NOW)
     for key, (workspace, source) in OWNERS.items():

@@ -106,7 +106,6 @@ NOTICED_BY: dict[str, dict[str, str]] = {
         "standing.current not in found": "row of a workspace: lacks its current generation",
     },
     "workspaces.Workspaces._unwrapped": {
-        "wrapped is None": "root: another one, to read",
         "except Refused": "root: another one, with the right one's name",
     },
     "workspaces.usable": {

@@ -13,6 +13,7 @@ from workers.errors import StrongroomError
 from workers.intake.dispositions import Clock
 from workers.sealing import keystore as keystore_module
 from workers.sealing import root as root_module
+from workers.sealing import roots as roots_module
 from workers.sealing import unit_key as unit_key_module
 from workers.sealing import unit_rows as unit_rows_module
 from workers.sealing import workspaces as workspaces_module
@@ -20,6 +21,7 @@ from workers.sealing.format import parse_header
 from workers.sealing.keys import Secret, Unit
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
+from workers.sealing.roots import Roots
 from workers.sealing.rows import unit_row, workspace_row
 from workers.sealing.withdraw import tombstone
 from workers.store.faults import Fault
@@ -38,7 +40,14 @@ def planted(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
         made.append(b"PLANTED-KEY-%020d" % len(made))
         return Secret(made[-1])
 
-    for module in (keystore_module, root_module, unit_key_module, unit_rows_module, workspaces_module):
+    for module in (
+        keystore_module,
+        root_module,
+        roots_module,
+        unit_key_module,
+        unit_rows_module,
+        workspaces_module,
+    ):
         if hasattr(module, "new_key"):
             monkeypatch.setattr(module, "new_key", new_key)
     return made
@@ -77,7 +86,7 @@ async def test_nothing_shows_a_key_or_a_payload(
     planted: list[bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    root = FileRoot(planted[0])
+    root = Roots([FileRoot(planted[0])])
     stores = [MemoryStore("first"), MemoryStore("second")]
     keystore = Keystore(stores, root, life=300)
     key = await keystore.unit_key(UNIT, create=True)
@@ -108,7 +117,7 @@ async def test_nothing_shows_a_key_or_a_payload(
     await tried(opened(sealed.body, {**sealed.metadata, "x-amz-d": sealed.metadata["x-amz-i"]}, "data/one"))
     await tried(opened(sealed.body, {**sealed.metadata, "x-amz-3": "AAAA"}, "data/one"))
     await tried(opened(sealed.body, sealed.metadata, "data/two"))
-    await tried(Keystore(stores, FileRoot(bytes(32)), life=300).unit_key(UNIT, create=True))
+    await tried(Keystore(stores, Roots([FileRoot(bytes(32))]), life=300).unit_key(UNIT, create=True))
     stores[0].faults.add(Fault.UNAVAILABLE)
     await tried(keystore.poll())
     await tombstone(keystore.replicas, [unit_row(UNIT)], 1)
