@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate model torture bench soak stack stack-down clean
+.PHONY: help run test lint format simulate fuzz model torture bench soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ format: $(VENV)/dev.stamp  ## mend what ruff can mend
 
 simulate: $(VENV)/dev.stamp  ## break the archive in simulated schedules (SEEDS=n, SEED=n for one again, PLAN=file)
 	@$(BIN)/python -m tests.simulation.run $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLAN),--plan $(PLAN))
+
+fuzz: $(VENV)/dev.stamp  ## what reads sealed objects' headers and the keystore's rows, on bytes of all kinds (SECONDS=n)
+	@$(BIN)/python -m tests.fuzz.headers --seconds $(or $(SECONDS),60) $(ARGS)
 
 model: $(VENV)/dev.stamp stack  ## search the ledger's protocol for a way to break it, in full (ARGS go to pytest)
 	@$(BIN)/pytest tests/model -s $(ARGS)

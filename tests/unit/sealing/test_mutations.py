@@ -1,12 +1,11 @@
 """Mutations that have no name: none opens to anything but what was sealed, all else raises a Refused."""
 
-from typing import Any
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.sealing.cases import BODY, METADATA, OBJECT, PLAIN, opener
+from tests.unit.sealing.mutations import Change, edited, some_edits
 from workers.intake.dispositions import Clock
 from workers.sealing.format import Sealed, parse_header
 from workers.sealing.keys import (
@@ -24,35 +23,6 @@ from workers.sealing.refusals import Damaged, MalformedKey, Refused
 from workers.sealing.unit_key import Lease, UnitKey
 
 small = settings(derandomize=True, max_examples=100, deadline=None, database=None)
-
-edits = st.one_of(
-    st.tuples(st.just("flip"), st.integers(0, 400), st.integers(0, 7)),
-    st.tuples(st.just("set"), st.integers(0, 400), st.integers(0, 255)),
-    st.tuples(st.just("cut"), st.integers(0, 400), st.integers(1, 40)),
-    st.tuples(st.just("end"), st.integers(0, 400), st.just(0)),
-    st.tuples(st.just("put"), st.integers(0, 400), st.binary(min_size=1, max_size=40)),
-)
-
-
-def edited(data: bytes, changes: list[tuple[str, int, Any]]) -> bytes:
-    for kind, place, what in changes:
-        at = place % (len(data) + 1)
-        before, rest = data[:at], data[at:]
-        match kind:
-            case "flip":
-                data = before + bytes(byte ^ 1 << what for byte in rest[:1]) + rest[1:]
-            case "set":
-                data = before + bytes([what]) + rest[1:]
-            case "cut":
-                data = before + rest[what:]
-            case "end":
-                data = before
-            case _:
-                data = before + what + rest
-    return data
-
-
-some_edits = st.lists(edits, min_size=1, max_size=4)
 
 
 @pytest.mark.parametrize("at", range(len(BODY)))
@@ -73,7 +43,7 @@ def test_no_character_of_a_header_may_differ(name: str) -> None:
 
 @small
 @given(some_edits)
-def test_a_mutated_body_never_opens_to_anything_else(changes: list[tuple[str, int, Any]]) -> None:
+def test_a_mutated_body_never_opens_to_anything_else(changes: list[Change]) -> None:
     body = edited(BODY, changes)
     try:
         assert opener().open(body, METADATA, OBJECT) == PLAIN
@@ -84,9 +54,7 @@ def test_a_mutated_body_never_opens_to_anything_else(changes: list[tuple[str, in
 
 @small
 @given(st.sampled_from(sorted(METADATA)), some_edits)
-def test_a_mutated_header_never_opens_to_anything_else(
-    name: str, changes: list[tuple[str, int, Any]]
-) -> None:
+def test_a_mutated_header_never_opens_to_anything_else(name: str, changes: list[Change]) -> None:
     metadata = {**METADATA, name: edited(METADATA[name].encode(), changes).decode("latin-1")}
     try:
         assert opener().open(BODY, metadata, OBJECT) == PLAIN
@@ -179,9 +147,7 @@ def test_any_blob_parses_or_is_refused(blob: bytes, level: Level) -> None:
 
 @small
 @given(st.one_of(st.binary(max_size=2 * BLOB_BYTES), some_edits), st.booleans())
-def test_any_blob_unwraps_to_its_own_key_or_is_refused(
-    blob: bytes | list[tuple[str, int, Any]], headed: bool
-) -> None:
+def test_any_blob_unwraps_to_its_own_key_or_is_refused(blob: bytes | list[Change], headed: bool) -> None:
     context, dek = service_context(context_of(Unit("acme", "web", "2026-11-25", Clock.MAIN), "x")), new_key()
     wrapping = WrappingKey(new_key(), Level.DATA, workspace="acme", day="2026-11-25", generation=1)
     good = wrapping.wrap(dek, context)
