@@ -11,9 +11,11 @@ from collections.abc import Iterator
 import pytest
 
 from tests.stack import ladder
+from tests.stack.authority import Authority
 from tests.stack.fault_proxy import FaultProxy
 from tests.stack.kafka import Kafka, kafka_on
-from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
+from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on, secured_s3_on
+from tests.stack.secured import SecuredKafka, secured_kafka_on
 
 used: list[str] = []
 
@@ -57,6 +59,18 @@ def kafka() -> Iterator[Kafka]:
         broker.close()
 
 
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredKafka]:
+    """A real broker with TLS, SASL and mutual TLS, shared by the whole run."""
+    used.append("kafka with TLS")
+    broker = secured_kafka_on(ladder.kafka(), Authority(tmp_path_factory.mktemp("kafka"), "brokers"))
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.kafka.close()
+
+
 @pytest.fixture
 def kafka_proxy(kafka: Kafka) -> Iterator[FaultProxy]:
     """Stands between the broker and whoever bootstraps through `kafka_proxy.address`; gone after the test."""
@@ -72,6 +86,18 @@ def s3() -> Iterator[S3]:
     """A real S3-protocol server, shared by the whole run."""
     used.append("s3")
     server = s3_on(ladder.s3())
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def secured_s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
+    """A real S3-protocol server that speaks TLS, shared by the whole run."""
+    used.append("s3 with TLS")
+    server = secured_s3_on(ladder.s3(), Authority(tmp_path_factory.mktemp("s3"), "storage"))
     try:
         server.start()
         yield server

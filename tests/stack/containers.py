@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from testcontainers.core.container import DockerContainer
 
+from tests.stack.authority import Identity
 from tests.stack.ladder import STACK
 
 
@@ -34,14 +35,28 @@ class ApacheKafkaContainer(StackContainer):
             self.with_bind_ports(port, port)
         self.with_env("CLUSTER_ID", cluster_id)
         for name, value in properties.items():
-            self.with_env(f"KAFKA_{name.upper().replace('.', '_')}", value)
+            self.with_env(variable(name), value)
+
+
+def variable(property_name: str) -> str:
+    """The environment variable that the image makes this property of."""
+    return "KAFKA_" + property_name.upper().replace("-", "___").replace(".", "_")
 
 
 class VersitygwContainer(StackContainer):
-    """versitygw over a directory, with old versions in another; answers on `port` of the host."""
+    """versitygw over a directory, with old versions in another; answers on `port` of the host.
 
-    def __init__(self, image: str, port: int, access_key: str, secret_key: str) -> None:
+    With an identity (its files lie in one folder) it speaks TLS.
+    """
+
+    def __init__(
+        self, image: str, port: int, access_key: str, secret_key: str, shows: Identity | None = None
+    ) -> None:
         super().__init__(image)
         self.with_bind_ports(7070, port)
         self.with_envs(ROOT_ACCESS_KEY=access_key, ROOT_SECRET_KEY=secret_key)
-        self.with_command("--port :7070 --health /health posix --versioning-dir /versions /data")
+        tls = ""
+        if shows is not None:
+            self.with_volume_mapping(str(shows.cert_file.parent), "/tls", "ro")
+            tls = f"--cert /tls/{shows.cert_file.name} --key /tls/{shows.key_file.name} "
+        self.with_command(f"--port :7070 --health /health {tls}posix --versioning-dir /versions /data")

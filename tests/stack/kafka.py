@@ -2,9 +2,9 @@
 
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]  # stubs miss it
@@ -26,6 +26,14 @@ class Ports(NamedTuple):
     behind_proxy: int
     proxied: int
     controller: int
+
+
+class Listeners(Protocol):
+    """More of them than every broker has."""
+
+    ports: Sequence[int]
+
+    def add_to(self, properties: dict[str, str], bind: str) -> None: ...
 
 
 def broker_properties(ports: Ports, bind: str, log_dir: str) -> dict[str, str]:
@@ -57,20 +65,20 @@ class Kafka:
     """`bootstrap` is "host:port". A test that stops or kills the broker starts it again: others share it."""
 
     def __init__(self, server: Server, bootstrap: str, ports: Ports | None) -> None:
-        self._server, self.bootstrap, self.ports = server, bootstrap, ports
+        self.server, self.bootstrap, self.ports = server, bootstrap, ports
 
     def start(self) -> None:
         """Starts the broker (again, on the same port and data) and returns once it serves requests."""
-        self._server.start()
-        wait_until(self.answers, self._server, f"Kafka at {self.bootstrap}", START_WITHIN)
+        self.server.start()
+        wait_until(self.answers, self.server, f"Kafka at {self.bootstrap}", START_WITHIN)
 
     def stop(self) -> None:
         """SIGTERM: the broker closes its log in order."""
-        self._server.stop()
+        self.server.stop()
 
     def kill(self) -> None:
         """SIGKILL; returns once it is dead."""
-        self._server.kill()
+        self.server.kill()
 
     def restart(self) -> None:
         """Stops in order and starts again."""
@@ -78,7 +86,7 @@ class Kafka:
         self.start()
 
     def close(self) -> None:
-        self._server.close()
+        self.server.close()
 
     def create_topic(self, name: str, partitions: int = 1, config: Mapping[str, str] | None = None) -> str:
         """Creates a topic with one replica and returns its name once the broker knows its partitions."""
@@ -103,13 +111,15 @@ class Kafka:
             return False
 
 
-def _native(libs: str, ports: Ports) -> ChildServer:
+def _native(libs: str, ports: Ports, more: Listeners | None) -> ChildServer:
     def java(*arguments: str) -> list[str]:
         options = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Xmx768m"]
         return ["java", *options, "-cp", f"{libs}/*", *arguments]
 
     def format_storage(folder: Path) -> None:
         properties = broker_properties(ports, "127.0.0.1", f"{folder}/data")
+        if more is not None:
+            more.add_to(properties, "127.0.0.1")
         (folder / "server.properties").write_text("".join(f"{k}={v}\n" for k, v in properties.items()))
         command = java(
             "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", f"{folder}/server.properties"
@@ -121,15 +131,18 @@ def _native(libs: str, ports: Ports) -> ChildServer:
     )
 
 
-def kafka_on(rung: Rung) -> Kafka:
-    """The broker that stands on this rung, not yet started."""
+def kafka_on(rung: Rung, more: Listeners | None = None) -> Kafka:
+    """The broker that stands on this rung, not yet started. An external one has the listeners that it has."""
     if rung.name == "external":
         return Kafka(ExternalServer(), rung.what, None)
     ports = Ports(*free_ports(4))
     if rung.name == "container":
         properties = broker_properties(ports, "", "/tmp/kraft-combined-logs")
-        published = (ports.direct, ports.behind_proxy)
+        published = [ports.direct, ports.behind_proxy]
+        if more is not None:
+            more.add_to(properties, "")
+            published += more.ports
         server: Server = ContainerServer(ApacheKafkaContainer(rung.what, properties, published, CLUSTER_ID))
     else:
-        server = _native(rung.what, ports)
+        server = _native(rung.what, ports, more)
     return Kafka(server, f"127.0.0.1:{ports.direct}", ports)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PROBE_TIMEOUT = 3.0  # seconds for each call when we look for the reason of a failure
 # what a broker sends that does not like the client's certificate, or misses one (RFC 8446, section 6.2)
-ABOUT_OUR_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA", "HANDSHAKE_FAILURE")
+ABOUT_OUR_CERTIFICATE = ("CERTIFICATE", "UNKNOWN_CA")
 
 
 async def reason(connection: "KafkaConnection", error: BaseException) -> Retryable:
@@ -110,7 +110,7 @@ def _tls_refusal(server: str, said: str) -> Retryable:
             "authorities vouch for and that has not expired",
         )
     return Retryable(
-        f"Kafka at {server}: no TLS with it: {said}",
+        f"Kafka at {server}: no TLS with the broker: {said}",
         remedy="The broker must speak TLS 1.2 with ECDHE and AES-GCM, or TLS 1.3. Is this its port for TLS?",
     )
 

@@ -65,11 +65,19 @@ class Recorder:
 
 @asynccontextmanager
 async def running(
-    bootstrap: str, topic: str, owner: Recorder, *, group: str | None = None, instance_id: str | None = None
+    kafka: str | KafkaConnection,
+    topic: str,
+    owner: Recorder,
+    *,
+    group: str | None = None,
+    instance_id: str | None = None,
 ) -> AsyncIterator[ArchiveStream]:
-    """A stream in this loop, stopped at the end; what stopped it before that is raised."""
+    """A stream in this loop, stopped at the end; what stopped it before that is raised.
+
+    `kafka`: how to reach it, or just where.
+    """
     stream = ArchiveStream(
-        KafkaConnection(bootstrap),
+        KafkaConnection(kafka) if isinstance(kafka, str) else kafka,
         topic,
         group or f"group-of-{topic}",
         owner,
