@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import click
@@ -14,12 +15,14 @@ from workers.cli import output, running
 from workers.cli.policy import asked_by
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
+from workers.ledger.fleet import change_roots, stored_fleet
 from workers.ledger.read import entries_of
 from workers.sealing import listing
 from workers.sealing.key_events import What, events, put_on_record
 from workers.sealing.key_loss import KeyLoss
 from workers.sealing.keys import Unit, checked_unit
 from workers.sealing.rotate import Rotation
+from workers.sealing.rotate_root import rewrap_all
 from workers.sealing.rows import named, unit_row, workspace_row
 from workers.sealing.survey import COLUMNS, Standing, survey
 from workers.sealing.withdraw import tombstone
@@ -77,6 +80,18 @@ def rotate_workspace(workspace: str, reason: str) -> None:
     running.run(_rotate_workspace(settings, workspace, asked_by(settings, reason)))
 
 
+@rotate.command("root")
+@reason_option
+def rotate_root(reason: str) -> None:
+    """Wrap each workspace's key by exactly the root keys of this command's settings.
+
+    To replace a root key: give every worker the old and the new one, run this with both; give every worker
+    the new one alone, run this with it alone. Killed, it is gone on with by the same command.
+    """
+    settings = Settings.load()
+    running.run(_rotate_root(settings, asked_by(settings, reason)))
+
+
 @keystore.group()
 def shred() -> None:
     """Make what a key sealed unreadable, for good, in every copy and backup."""
@@ -111,10 +126,13 @@ def shred_day(workspace: str, day: Any, source: str | None, reason: str, yes: bo
 
 
 async def _status(settings: Settings, workspace: str | None) -> list[Standing]:
-    async with opening.open_key_rows(settings) as replicas:
+    retry = running.patient()
+    async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as replicas:
+        fleet = await stored_fleet(ledger, retry)
         with output.progress("workspaces", None) as advance:
             found = []
-            async for each in survey(replicas, running.patient(), workspace=workspace):
+            roots = () if fleet is None else fleet.fingerprints
+            async for each in survey(replicas, retry, roots=roots, workspace=workspace):
                 advance(1)
                 found.append(each)
             return found
@@ -135,6 +153,28 @@ async def _rotate_workspace(settings: Settings, workspace: str, by: By) -> None:
                 replicas, roots, workspace, retry=running.patient(), now=_now, advance=advance
             )
             await rotation.run(by, lambda: asyncio.sleep(settling(settings)), output.say)
+
+
+async def _rotate_root(settings: Settings, by: By) -> None:
+    retry = running.patient()
+    async with (
+        opening.open_ledger(settings) as ledger,
+        opening.open_roots(settings) as roots,
+        opening.open_key_rows(settings) as replicas,
+    ):
+        await retry.call(lambda: put_on_record(replicas.stores, What.ROOT_ROTATION_BEGUN, (), by))
+        with output.progress("workspaces", None) as advance:
+            rewrap = partial(rewrap_all, replicas, roots, retry=retry, now=_now, advance=advance)
+            first = await rewrap()
+            # from here on no worker starts that would make keys without one of these; what such a worker made
+            # meanwhile is wrapped by the second pass
+            await change_roots(ledger, roots.fingerprints, retry)
+            second = await rewrap()
+        await retry.call(lambda: put_on_record(replicas.stores, What.ROOT_ROTATION_DONE, (), by))
+    output.say(
+        f"{first.rewrapped + second.rewrapped} of {second.workspaces} workspaces' keys were wrapped anew, "
+        f"by {', '.join(roots.fingerprints)}"
+    )
 
 
 async def _rows_of_day(settings: Settings, workspace: str, day: str, source: str | None) -> list[str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from typing import NamedTuple
 
 from workers.sealing.listing import units, workspaces
@@ -33,17 +33,20 @@ COLUMNS = Standing._fields
 
 
 async def survey(
-    replicas: Replicas, retry: Retry, *, workspace: str | None = None
+    replicas: Replicas, retry: Retry, *, roots: Collection[str] = (), workspace: str | None = None
 ) -> AsyncIterator[Standing]:
-    """Every workspace, or one. Memory: one page of names. Requests: 2 a row and bucket."""
+    """Every workspace, or one; `roots` are the fingerprints of the root keys that should wrap each.
+
+    Memory: one page of names. Requests: 2 a row and bucket.
+    """
     if workspace is not None:
-        yield await standing(replicas, workspace, retry)
+        yield await standing(replicas, workspace, retry, roots)
         return
     async for found in workspaces(replicas.stores[0], retry):
-        yield await standing(replicas, found, retry)
+        yield await standing(replicas, found, retry, roots)
 
 
-async def standing(replicas: Replicas, workspace: str, retry: Retry) -> Standing:
+async def standing(replicas: Replicas, workspace: str, retry: Retry, roots: Collection[str] = ()) -> Standing:
     """Raises Fatal for a row that is none."""
     name = workspace_row(workspace)
     row, remarks = await _as_found(replicas, name, retry)
@@ -63,6 +66,9 @@ async def standing(replicas: Replicas, workspace: str, retry: Retry) -> Standing
                 counted["disabled"] += unit.state is State.DISABLED
                 counted["older"] += unit.under != current
                 stranded += unit.under not in generations
+    wrapping = _roots(row)
+    if generations:
+        remarks += [f"root key {root} does not wrap it" for root in roots if root not in wrapping]
     if len(generations) > 1:
         remarks.append("a rotation is under way")
     if stranded and generations:
@@ -72,7 +78,7 @@ async def standing(replicas: Replicas, workspace: str, retry: Retry) -> Standing
         state=str(State.TOMBSTONE if row is None else row.state),
         generation=current,
         generations=len(generations),
-        roots=" ".join(_roots(row)),
+        roots=" ".join(wrapping),
         units=counted["units"],
         disabled=counted["disabled"],
         tombstones=counted["tombstones"],
