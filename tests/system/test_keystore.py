@@ -49,7 +49,7 @@ def test_keys_are_rotated_and_shredded_while_a_worker_runs(kept: Fleet, s3: S3) 
     assert {row["generation"] for row in standing(fleet).values()} == {1}
 
     # killed when all rows are under the new key and the old one is still there
-    rotation = [COMMAND, "keystore", "rotate", "workspace", "acme", "--reason", "a colleague left"]
+    rotation = [str(COMMAND), "keystore", "rotate", "workspace", "acme", "--reason", "a colleague left"]
     with subprocess.Popen(rotation, env=fleet.environment(), stderr=subprocess.PIPE, text=True) as rotating:
         assert rotating.stderr is not None
         said = next(line for line in rotating.stderr if "waiting" in line or "rror" in line)

@@ -25,6 +25,7 @@ from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
 from workers.roles.process import now
+from workers.roles.tomorrow import Tomorrow
 from workers.roles.watch import Watch
 from workers.settings import Settings
 from workers.store.retry import Retry
@@ -106,7 +107,8 @@ async def _archive(settings: Settings) -> None:
         watch = Watch(owner, stream, copy, holds, steps, settings.progress_timeout, settings.buffer_bytes_max)
         server.watch(watch)
         calm_collector()
-        await first_of(stream.run, watch.run, copy.follow, lambda: owner.failed)
+        tomorrow = Tomorrow(keys, now)
+        await first_of(stream.run, watch.run, copy.follow, tomorrow.run, lambda: owner.failed)
     log.info("stopped")
 
 

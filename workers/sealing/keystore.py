@@ -75,6 +75,10 @@ class Keystore:
         self._units.move_to_end(unit)
         return key
 
+    def sealing_on(self, day: str) -> list[Unit]:
+        """Units of this day whose keys are here to seal with."""
+        return [unit for unit, key in self._units.items() if unit.day == day and key.durable]
+
     async def prepare(self, units: Iterable[Unit], *, spread: float = 0.0) -> int:
         """Makes units' rows ahead of their day, over `spread` seconds; returns how many are still to be made.
 

@@ -1,4 +1,4 @@
-"""Wraps the workspaces' keys by exactly the root keys that are held here (docs/operations.md, Root keys).
+"""Wraps the workspaces' keys by exactly the root keys that are held here (docs/operations.md, Routine).
 
 Neither units' rows nor objects are touched. It may be done again at any time, and is gone on with after a
 kill by being done again: a row that is as it should be is left as it is.

@@ -15,21 +15,31 @@ PREFIXES = (
     "ledger/v1/x",
     "units/v1/x",
     "policy/v1/x",
-    "keys/v1/x",
+    "keys/v1/ws=x",
+    "keys/v1/events/x",
+    "keys/v1/tombstones/x",
     "data/ws=x",
     "probe/x",
     "else",
 )
+KEYS = {"keys/v1/ws=x", "keys/v1/events/x", "keys/v1/tombstones/x"}
 READ, WRITE, DELETE, PURGE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"
 MAY: dict[str, dict[str, set[str]]] = {
     "archive": {
-        READ: {"fleet.json", "ledger/v1/x", "data/ws=x", "keys/v1/x", "probe/x"},
-        WRITE: {"fleet.json", "ledger/v1/x", "data/ws=x", "keys/v1/x", "probe/x"},
+        READ: {"fleet.json", "ledger/v1/x", "data/ws=x", "probe/x", *KEYS},
+        WRITE: {"fleet.json", "ledger/v1/x", "data/ws=x", "probe/x", *KEYS},
         DELETE: {"probe/x"},
         PURGE: set(),
     },
     # it lists data/ and opens nothing there
     "steward": {READ: {"ledger/v1/x"}, WRITE: set(), DELETE: {"data/ws=x"}, PURGE: set()},
+    # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted
+    "keys": {
+        READ: {"fleet.json", "ledger/v1/x", *KEYS},
+        WRITE: {"fleet.json", *KEYS},
+        DELETE: set(),
+        PURGE: {"keys/v1/ws=x"},
+    },
 }
 
 
@@ -59,8 +69,8 @@ def may(found: list[dict[str, Any]], action: str, resource: str) -> bool:
     return {*effects(found, action, resource)} == {"Allow"}
 
 
-def test_each_role_has_a_policy() -> None:
-    assert {path.stem for path in (DEPLOY / "iam").glob("*.json")} == {*COMPONENTS} == {*MAY}
+def test_each_role_and_the_keys_keeper_has_a_policy() -> None:
+    assert {path.stem for path in (DEPLOY / "iam").glob("*.json")} == {*COMPONENTS, "keys"} == {*MAY}
 
 
 @pytest.mark.parametrize("action", [READ, WRITE, DELETE, PURGE])
