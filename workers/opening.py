@@ -127,6 +127,7 @@ def kafka(settings: Settings) -> "KafkaConnection":
         sasl_mechanism=settings.kafka_sasl_mechanism,
         sasl_username=settings.kafka_sasl_username,
         sasl_password=password.get_secret_value() if password else None,
+        allow_clear_text=settings.allow_clear_text,
     )
 
 

@@ -17,6 +17,7 @@ from tests.stack.ladder import NoStack, Rung
 from tests.stack.servers import free_ports, wait_until
 
 USER, PASSWORD = "archive", "correct-horse"
+FAR = "far.example"
 MECHANISMS = ("SCRAM-SHA-256", "SCRAM-SHA-512", "PLAIN")
 MODULES = {
     "SCRAM-SHA-256": "scram.ScramLoginModule required",
@@ -28,15 +29,16 @@ MODULES = {
 class SecureListeners:
     """Each on a port of localhost, by that name alone: whoever calls it 127.0.0.1 uses a wrong name.
 
-    `mutual` serves those to whom `authority` gave a certificate.
+    `mutual` serves those to whom `authority` gave a certificate. `far` speaks no TLS, and says that it
+    is on another machine.
     """
 
     def __init__(self, authority: Authority) -> None:
         self.authority = authority
         broker = authority.issue("broker", hosts=["localhost"])
         self._chain, self._key = _one_line(broker.cert_file), _one_line(broker.key_file)
-        self.ports: Sequence[int] = free_ports(3)
-        self.tls, self.login, self.mutual = self.ports
+        self.ports: Sequence[int] = free_ports(4)
+        self.tls, self.login, self.mutual, self.far = self.ports
 
     def add_to(self, properties: dict[str, str], bind: str) -> None:
         """`bind` is "" for all addresses."""
@@ -52,6 +54,9 @@ class SecureListeners:
             properties[f"{own}.ssl.keystore.type"] = "PEM"
             properties[f"{own}.ssl.keystore.certificate.chain"] = self._chain
             properties[f"{own}.ssl.keystore.key"] = self._key
+        properties["listeners"] += f",FAR://{bind}:{self.far}"
+        properties["advertised.listeners"] += f",FAR://{FAR}:{self.far}"
+        properties["listener.security.protocol.map"] += ",FAR:PLAINTEXT"
         properties["listener.name.mutual.ssl.client.auth"] = "required"
         properties["listener.name.mutual.ssl.truststore.type"] = "PEM"
         properties["listener.name.mutual.ssl.truststore.certificates"] = _one_line(self.authority.trust)
@@ -70,6 +75,7 @@ class SecuredKafka:
         self.tls = f"localhost:{listeners.tls}"
         self.login = f"localhost:{listeners.login}"
         self.mutual = f"localhost:{listeners.mutual}"
+        self.far = f"localhost:{listeners.far}"
 
     def start(self) -> None:
         """Returns once USER can log in."""

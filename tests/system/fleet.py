@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,12 +22,13 @@ STOP_WITHIN = 40.0  # seconds
 
 @dataclass
 class Worker:
-    """`strongroom worker ROLE` as its own process."""
+    """`strongroom worker ROLE` as its own process. With `trust` its port speaks HTTPS."""
 
     name: str
     process: "subprocess.Popen[bytes]"
     port: int
     log_file: Path
+    trust: Path | None = None
 
     def log(self) -> str:
         return self.log_file.read_text()[-6000:]
@@ -34,7 +36,9 @@ class Worker:
     def get(self, path: str) -> tuple[int, str]:
         """Status and text; 0 while nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as response:
+            trusting = ssl.create_default_context(cafile=str(self.trust)) if self.trust else None
+            url = f"{'https' if self.trust else 'http'}://127.0.0.1:{self.port}{path}"
+            with urllib.request.urlopen(url, timeout=5, context=trusting) as response:
                 return response.status, response.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -75,7 +79,10 @@ class Worker:
 
 @dataclass
 class Fleet:
-    """Settings that all its processes share; `folder` holds the root key and the workers' logs."""
+    """Settings that all its processes share; `folder` holds the root key and the workers' logs.
+
+    `trust`: who vouches for the workers' ports, where the settings give them certificates.
+    """
 
     folder: Path
     bootstrap: str
@@ -84,6 +91,7 @@ class Fleet:
     prefix: str
     partitions: int = 4
     settings: dict[str, str] = field(default_factory=dict)
+    trust: Path | None = None
     workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -150,7 +158,7 @@ class Fleet:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        worker = Worker(name, process, port, log_file)
+        worker = Worker(name, process, port, log_file, self.trust)
         self.workers.append(worker)
         return worker
 

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError  # type: ignore[import-untyped]  # aiokaf
 
 from workers.errors import Fatal
 from workers.stream.refusals import reason
+from workers.tls import is_here
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class KafkaConnection:
     sasl_password: str | None = field(default=None, repr=False)
     client_id: str = "strongroom"
     request_timeout: float = 10.0  # seconds
+    allow_clear_text: bool = True  # to brokers on other machines, where those at `bootstrap` lead there
 
     def __post_init__(self) -> None:
         if not self.bootstrap.strip():
@@ -44,6 +46,10 @@ class KafkaConnection:
     def protocol(self) -> str:
         secured = "SSL" if self.ssl_context else "PLAINTEXT"
         return f"SASL_{secured}" if self.sasl_mechanism else secured
+
+    def may_call(self, host: str) -> bool:
+        """Whether a broker there may be sent anything: not in clear text that nobody allowed."""
+        return self.ssl_context is not None or self.allow_clear_text or is_here(host)
 
     def client_settings(self) -> dict[str, Any]:
         """Keyword arguments that every client class of aiokafka takes."""
@@ -74,7 +80,20 @@ async def start(
 
 
 async def open_client(connection: KafkaConnection) -> Any:
-    """A bare AIOKafkaClient that knows the cluster. Raises as `start` does."""
+    """A bare AIOKafkaClient that knows the cluster.
+
+    Raises as `start` does; Fatal where the cluster would be spoken to in clear text that nobody allowed. Only
+    those at `bootstrap` were called by then.
+    """
     client = AIOKafkaClient(**connection.client_settings())
     await start(connection, client.bootstrap, client.close)
+    for broker in client.cluster.brokers():
+        if not connection.may_call(broker.host):
+            await client.close()
+            raise Fatal(
+                f"Kafka at {connection.bootstrap} leads to {broker.host}:{broker.port}, which would be "
+                "spoken to in clear text",
+                remedy="Set STRONGROOM_KAFKA_TLS=true, or STRONGROOM_ALLOW_CLEAR_TEXT=true on a network that "
+                "you trust",
+            )
     return client

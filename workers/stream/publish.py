@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, errors  # type: ignore[import-untyped]  #
 
 from workers.errors import Fatal, Poison, Retryable, StrongroomError
 from workers.stream import metadata
-from workers.stream.connection import KafkaConnection, start
+from workers.stream.connection import KafkaConnection, open_client, start
 from workers.stream.refusals import reason
 
 log = structlog.get_logger()
@@ -39,7 +39,8 @@ class Publisher:
         self._known: set[str] = set()  # topics that exist
 
     async def start(self) -> None:
-        """Raises Retryable where Kafka can't be reached."""
+        """Raises as `open_client` does, which looks where the cluster is before a producer calls it."""
+        await (await open_client(self._connection)).close()
         producer = self._new(idempotent=True)
         try:
             await producer.start()

@@ -43,6 +43,8 @@ async def _refusal(connection: "KafkaConnection", server: str, words: str) -> Re
     except (KafkaError, OSError, TimeoutError) as error:
         return meaning(connection, server, error, words)
     for broker in brokers:
+        if not connection.may_call(_split(broker)[0]):
+            continue  # `open_client` says so
         if not await _accepts_tcp(broker):
             return Retryable(
                 f"Kafka at {server} leads to {broker}, which can't be reached{words}",

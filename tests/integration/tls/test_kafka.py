@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]  # aiokafka ships no types
@@ -10,9 +11,9 @@ from aiokafka.errors import KafkaConnectionError  # type: ignore[import-untyped]
 from tests.integration.stream.conftest import Log
 from tests.integration.stream.recorder import Recorder, running, until
 from tests.stack.authority import Authority
-from tests.stack.secured import PASSWORD, USER, SecuredKafka
+from tests.stack.secured import FAR, PASSWORD, USER, SecuredKafka
 from topics import registry
-from workers.errors import Retryable
+from workers.errors import Fatal, Retryable
 from workers.opening import kafka
 from workers.settings import Settings
 from workers.stream import refusals
@@ -168,6 +169,17 @@ async def test_who_may_not_get_in_is_told_what_to_mend(
             await open_client(connection)
     assert remedy in refused.value.remedy
     assert "horse" not in str(refused.value)
+
+
+async def test_a_cluster_elsewhere_is_not_spoken_to_in_clear_text(secured_kafka: SecuredKafka) -> None:
+    """Though the broker that was asked first is here."""
+    connection = kafka(Settings(kafka_bootstrap=secured_kafka.far))
+    for begin in (partial(open_client, connection), Publisher(connection).start):
+        with pytest.raises(Fatal, match=rf"leads to {FAR}:\d+, which would be spoken to in clear text") as no:
+            await begin()
+        assert "STRONGROOM_KAFKA_TLS" in no.value.remedy
+    allowed = kafka(Settings(kafka_bootstrap=secured_kafka.far, allow_clear_text=True))
+    await (await open_client(allowed)).close()
 
 
 async def test_a_broker_behind_the_first_one_is_named(secured_kafka: SecuredKafka) -> None:
