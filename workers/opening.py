@@ -4,18 +4,19 @@
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers.settings import BadSettings, Settings
-from workers.settings_checks import variable
+from workers.settings_checks import listed, variable
 
 if TYPE_CHECKING:
     from topics.registry import TopicSpec
     from workers.observe.http import HealthServer
     from workers.roles.startup import Surroundings
     from workers.sealing.keystore import Keystore
+    from workers.sealing.kms import KmsRoot
     from workers.sealing.replicas import Replicas
+    from workers.sealing.root import RootKey
     from workers.sealing.roots import Roots
     from workers.store.port import Store
     from workers.store.retry import Retry
@@ -85,12 +86,42 @@ async def open_key_rows(settings: Settings) -> AsyncIterator["Replicas"]:
 
 @asynccontextmanager
 async def open_roots(settings: Settings) -> AsyncIterator["Roots"]:
-    """The root keys that the settings name."""
+    """The root keys that the settings name, those in KMS in front.
+
+    Raises BadSettings where they name none; as FileRoot.load, open_kms and KmsRoot.named.
+    """
     from workers.sealing.root import FileRoot
     from workers.sealing.roots import Roots
 
-    path: Path = needed(settings, "root_key_file")
-    yield Roots([FileRoot.load(path)])
+    async with AsyncExitStack() as opened:
+        roots: list[RootKey] = [*await _kms_roots(settings, opened)]
+        if settings.root_key_file is not None:
+            roots.append(FileRoot.load(settings.root_key_file))
+        if not roots:
+            raise BadSettings(
+                f"neither {variable('kms_keys')} nor {variable('root_key_file')} is set",
+                remedy=f"Set one. {Settings.model_fields['kms_keys'].description}",
+            )
+        yield Roots(roots)
+
+
+async def _kms_roots(settings: Settings, opened: AsyncExitStack) -> "list[KmsRoot]":
+    names = listed(settings.kms_keys or "")
+    if not names:
+        return []
+    from workers.sealing.kms import Kms, KmsRoot, region_of
+    from workers.store.kms import open_kms
+
+    clients: dict[str, Kms] = {}
+    roots = []
+    for name in names:
+        region = region_of(name) or settings.kms_region
+        if region not in clients:
+            clients[region] = await opened.enter_async_context(
+                open_kms(region, endpoint=settings.kms_endpoint, allow_http=settings.allow_clear_text)
+            )
+        roots.append(await KmsRoot.named(clients[region], name))
+    return roots
 
 
 @asynccontextmanager

@@ -125,9 +125,17 @@ class Settings(BaseSettings):
         None, "Second keystore bucket: a key is used only once it is durable in both"
     )
     root_key_file: Path | None = setting(
-        None,
-        "File of the root key that wraps all others (mode 0600). Needed by everything that seals or opens",
+        None, "File of a root key (mode 0600), for development. What seals or opens needs a root key"
     )
+    kms_keys: str | None = setting(
+        None,
+        "Root keys in AWS KMS: ARN, id or alias of one key, or of two with a comma between them. Each wraps "
+        "every workspace's key, and each opens it without the other. By its ARN a key may be in any region",
+    )
+    kms_endpoint: str | None = setting(
+        None, "URL of a server that speaks the protocol of KMS; without it, Amazon's"
+    )
+    kms_region: Name = same_as("s3_region", "Region of the root keys that are not named by an ARN")
     key_cache_life: Seconds = setting(
         300.0, "How long a key may be used without asking the keystore again: the latency of a shredding"
     )

@@ -15,8 +15,18 @@ if TYPE_CHECKING:
     from workers.settings import Settings
 
 PREFIX = "STRONGROOM_"
+# AWS KMS API reference, DescribeKey, KeyId: key ARN, alias ARN, alias, id
+KMS_KEY = re.compile(
+    r"(arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(key|alias)/|alias/)?[A-Za-z0-9/_-]{1,250}\Z", re.ASCII
+)
 # no user, path or query: credentials come the usual AWS way, and a bucket is a setting of its own
 ENDPOINT = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?/?\Z", re.ASCII)
+ENDPOINTS = ("s3_endpoint", "kms_endpoint")
+
+
+def listed(value: str) -> list[str]:
+    """Of `a, b`."""
+    return [part.strip() for part in value.split(",") if part.strip()]
 
 
 def variable(field: str) -> str:
@@ -110,25 +120,40 @@ def _security(s: "Settings") -> Iterator[str]:
             f"{variable('kafka_sasl_mechanism')}, {variable('kafka_sasl_username')} and "
             f"{variable('kafka_sasl_password')} go together: set all or none"
         )
+    if s.kms_keys is not None:
+        yield from _root_keys(s.kms_keys)
     if s.keystore_bucket_2 is not None and s.keystore_bucket_2 == s.keystore_bucket:
         yield f"{variable('keystore_bucket_2')} is {variable('keystore_bucket')} again: it guards nothing"
+
+
+def _root_keys(said: str) -> Iterator[str]:
+    keys = listed(said)
+    for key in keys:
+        if not KMS_KEY.match(key):
+            yield f"{variable('kms_keys')} has {key!r}, which is no ARN, id or alias/… of a KMS key"
+    if len(set(keys)) < len(keys):
+        yield f"{variable('kms_keys')} has one key twice: the second guards nothing"
+    if len(keys) > 2:
+        yield f"{variable('kms_keys')} has {len(keys)} keys: one or two are used"
 
 
 def _clear_text(s: "Settings") -> Iterator[str]:
     if s.allow_clear_text:
         return
-    servers = [part.strip() for part in s.kafka_bootstrap.split(",") if part.strip()]
+    servers = listed(s.kafka_bootstrap)
     if not s.kafka_tls and (far := [server for server in servers if not is_here(_host(server))]):
         yield (
             f"{variable('kafka_bootstrap')} names {far[0]}, which would be spoken to in clear text: "
             f"set {variable('kafka_tls')}=true, or {variable('allow_clear_text')}=true on a trusted network"
         )
-    endpoint = urlsplit(s.s3_endpoint or "")
-    if endpoint.scheme == "http" and not is_here(endpoint.hostname or ""):
-        yield (
-            f"{variable('s3_endpoint')} is {s.s3_endpoint}, which would be spoken to in clear text: "
-            f"use https://, or {variable('allow_clear_text')}=true on a trusted network"
-        )
+    for name in ENDPOINTS:
+        url = getattr(s, name)
+        endpoint = urlsplit(url or "")
+        if endpoint.scheme == "http" and not is_here(endpoint.hostname or ""):
+            yield (
+                f"{variable(name)} is {url}, which would be spoken to in clear text: "
+                f"use https://, or {variable('allow_clear_text')}=true on a trusted network"
+            )
 
 
 def _addresses(s: "Settings") -> Iterator[str]:
@@ -136,8 +161,10 @@ def _addresses(s: "Settings") -> Iterator[str]:
         _, _, port = server.strip().rpartition(":")
         if not _host(server.strip()) or not port.isdecimal() or not 0 < int(port) < 65536:
             yield f"{variable('kafka_bootstrap')} has {server.strip()!r}, which is not host:port"
-    if s.s3_endpoint and not ENDPOINT.match(s.s3_endpoint):
-        yield f"{variable('s3_endpoint')} is {s.s3_endpoint!r}, which is not http(s)://host or http(s)://host:port"
+    for name in ENDPOINTS:
+        url = getattr(s, name)
+        if url and not ENDPOINT.match(url):
+            yield f"{variable(name)} is {url!r}, which is not http(s)://host or http(s)://host:port"
 
 
 def _host(server: str) -> str:

@@ -46,6 +46,8 @@ def run(settings: Settings) -> int:
 async def _archive(settings: Settings) -> None:
     holds, steps = Holds(), Steps()
     retry = Retry(hold=holds.declare)
+    if settings.root_key_file is not None:
+        log.warning("root_key_in_file", remedy="It is for development: use STRONGROOM_KMS_KEYS in production")
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(opening.health_server(settings))
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))

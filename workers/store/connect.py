@@ -5,15 +5,18 @@ default configuration loses the class that would mend it (docs/s3.md, TLS). All 
 """
 
 import ssl
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import aioboto3  # type: ignore[import-untyped]  # ships no types
 import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
 from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import NoCredentialsError  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
-from workers.tls import is_here
+from workers.tls import client_context, is_here
 
 CONNECT_TIMEOUT = 5.0  # seconds
 READ_TIMEOUT = 30.0  # seconds without a byte
@@ -28,6 +31,32 @@ def refuse_clear_text(url: str, *, allow_http: bool) -> None:
             f"{url} would send everything unencrypted",
             remedy="Use https://, or allow clear text where the network itself is trusted",
         )
+
+
+class Session(NamedTuple):
+    """What clients of AWS's services are made of."""
+
+    aws: Any  # aioboto3's
+    http: type[Any]  # for a client's configuration
+    context: ssl.SSLContext
+
+
+async def open_session(*, allow_http: bool) -> Session:
+    """With the credentials that botocore finds; connects to nothing but their source.
+
+    AWS_CA_BUNDLE names authorities to trust instead of the system's. Raises Fatal for a bad one, and what
+    botocore and aiohttp raise; NoCredentialsError where there are none.
+    """
+    session = aioboto3.Session()
+    core = session._session  # aioboto3 hands its defaults on only here
+    authorities = core.get_config_variable("ca_bundle")
+    context = client_context(ca_file=Path(authorities) if authorities else None)
+    http = http_session(context, allow_http=allow_http)
+    # for the clients that botocore itself opens to get credentials
+    core.set_default_client_config(VerifiedConfig(http_session_cls=http))
+    if await session.get_credentials() is None:
+        raise NoCredentialsError
+    return Session(session, http, context)
 
 
 def http_session(context: ssl.SSLContext, *, allow_http: bool) -> type[Any]:

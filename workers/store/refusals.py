@@ -15,7 +15,7 @@ from workers.errors import Fatal, StrongroomError
 from workers.store.port import Conflict, Denied, NotFound, PreconditionFailed, Unavailable
 
 CHECK_CREDENTIALS = "Check the credentials and the bucket's policy"
-TRY_AGAIN = "It passes, or the storage service is down: check its address, and try again"
+TRY_AGAIN = "It passes, or the service is down: check its address, and try again"
 
 
 class Beyond(StrongroomError):
@@ -90,9 +90,9 @@ def head_refusal(what: str, status: int) -> StrongroomError:
     return refusal(what, status, "ExpiredToken" if status == 400 else "")
 
 
-def no_credentials(what: str, error: BaseException) -> Denied:
+def no_credentials(what: str, error: BaseException, remedy: str = CHECK_CREDENTIALS) -> Denied:
     """The credentials' own source said no, or nothing."""
-    return Denied(f"{what}: no credentials ({type(error).__name__})", remedy=CHECK_CREDENTIALS)
+    return Denied(f"{what}: no credentials ({type(error).__name__})", remedy=remedy)
 
 
 def unanswered(what: str, error: BaseException) -> Unavailable:

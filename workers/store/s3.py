@@ -4,25 +4,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-import aioboto3  # type: ignore[import-untyped]  # ships no types
-import aiohttp
-from botocore.exceptions import (  # type: ignore[import-untyped]  # ships no types
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    IncompleteReadError,
-    MetadataRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    SSOError,
-    TokenRetrievalError,
-)
-from botocore.exceptions import ConnectionError as NotConnected
-from botocore.parsers import ResponseParserError  # type: ignore[import-untyped]  # ships no types
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
 from workers.store.address import address_of
@@ -31,9 +15,10 @@ from workers.store.connect import (
     CONNECTIONS,
     READ_TIMEOUT,
     VerifiedConfig,
-    http_session,
+    open_session,
     refuse_clear_text,
 )
+from workers.store.failures import NO_ANSWER, NO_CREDENTIALS
 from workers.store.light import LightPath, frozen
 from workers.store.metadata import check_metadata
 from workers.store.port import (
@@ -48,29 +33,11 @@ from workers.store.port import (
     Version,
 )
 from workers.store.refusals import Beyond, NotImplementedByServer, no_credentials, refusal, unanswered
-from workers.tls import client_context
 
 PAGE = 1000  # keys a list or delete request
 
-_NO_CREDENTIALS = (
-    NoCredentialsError,
-    PartialCredentialsError,
-    CredentialRetrievalError,
-    TokenRetrievalError,
-    MetadataRetrievalError,
-    SSOError,
-)
 _ASKED = frozenset(
     {"GetBucketLifecycleConfiguration", "ListObjectsV2", "ListObjectVersions", "DeleteObjects"}
-)
-_NO_ANSWER = (
-    NotConnected,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseParserError,
-    aiohttp.ClientError,
-    TimeoutError,
-    OSError,
 )
 
 
@@ -83,24 +50,16 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
     if endpoint is not None:
         refuse_clear_text(endpoint, allow_http=allow_http)
     name = f"s3://{bucket}"
-    session = aioboto3.Session()
     async with AsyncExitStack() as opened:
         with _translated(f"open {name}"):
-            core = session._session  # aioboto3 hands its defaults on only here
-            authorities = core.get_config_variable("ca_bundle")
-            context = client_context(ca_file=Path(authorities) if authorities else None)
-            http = http_session(context, allow_http=allow_http)
-            # for the clients that botocore itself opens to get credentials
-            core.set_default_client_config(VerifiedConfig(http_session_cls=http))
-            if await session.get_credentials() is None:
-                raise NoCredentialsError
+            session = await open_session(allow_http=allow_http)
             client = await opened.enter_async_context(
-                session.client(
+                session.aws.client(
                     "s3",
                     region_name=region,
                     endpoint_url=endpoint,
                     config=VerifiedConfig(
-                        http_session_cls=http,
+                        http_session_cls=session.http,
                         signature_version="s3v4",
                         retries={"total_max_attempts": 1},  # who calls decides (docs/s3.md)
                         connect_timeout=CONNECT_TIMEOUT,
@@ -115,7 +74,7 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
             address = await address_of(client, bucket)
         # AWS_ENDPOINT_URL and profiles have a say in it too
         refuse_clear_text(f"{address.scheme}://{address.host}", allow_http=allow_http)
-        light = LightPath(name, address, frozen(session), context)
+        light = LightPath(name, address, frozen(session.aws), session.context)
         opened.push_async_callback(light.close)
         return _S3Store(name, bucket, client, light, opened.pop_all())
 
@@ -130,9 +89,9 @@ def _translated(what: str) -> Iterator[None]:
             raise no_credentials(what, error) from error
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         raise refusal(what, status, error.response["Error"]["Code"]) from error
-    except _NO_CREDENTIALS as error:
+    except NO_CREDENTIALS as error:
         raise no_credentials(what, error) from error
-    except _NO_ANSWER as error:
+    except NO_ANSWER as error:
         raise unanswered(what, error) from error
     except BotoCoreError as error:
         raise Fatal(f"{what}: {error}", remedy="Check the bucket's name, endpoint and region") from error
