@@ -56,7 +56,7 @@ class KmsRoot:
         return PREFIX + self._arn
 
     def __repr__(self) -> str:
-        return f"KmsRoot({self._arn})"
+        return f"KmsRoot({self.fingerprint})"
 
     @classmethod
     async def named(cls, kms: Kms, name: str) -> "KmsRoot":

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from workers.errors import Fatal
-from workers.sealing.keys import IV_BYTES, KEY_BYTES, Secret, canonical, new_key
+from workers.sealing.keys import IV_BYTES, KEY_BYTES, Secret, canonical, checked_key, new_key
 from workers.sealing.refusals import MalformedKey, WrongKey
 
 MAGIC = b"SRK1\x01"  # an L1 key wrapped by a file root, version 1
@@ -93,7 +93,7 @@ class FileRoot:
             raise MalformedKey("no key wrapped by a root key in a file")
         iv, sealed = blob[len(MAGIC) :][:IV_BYTES], blob[len(MAGIC) + IV_BYTES :]
         try:
-            return Secret(self._aead.decrypt(iv, sealed, MAGIC + canonical(context)))
+            return checked_key(Secret(self._aead.decrypt(iv, sealed, MAGIC + canonical(context))))
         except (InvalidTag, ValueError):  # ValueError: an IV that was cut off
             raise WrongKey(f"a wrapped workspace key does not open under root key {self}") from None
 

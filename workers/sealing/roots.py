@@ -7,7 +7,7 @@ from contextlib import suppress
 import structlog
 
 from workers.errors import Fatal, Poison, Retryable, StrongroomError
-from workers.sealing.keys import Secret, checked_key, new_key
+from workers.sealing.keys import Secret, new_key
 from workers.sealing.root import RootKey
 from workers.store.port import Denied
 
@@ -57,7 +57,7 @@ class Roots:
         failed: dict[str, StrongroomError] = {}
         for root in [root for root in self._roots if root.fingerprint in wrapped]:
             try:
-                key = checked_key(await root.unwrap(wrapped[root.fingerprint], context))
+                key = await root.unwrap(wrapped[root.fingerprint], context)
             except StrongroomError as error:
                 failed[root.fingerprint] = error
                 if isinstance(error, Retryable):

@@ -98,6 +98,11 @@ def test_durations_are_finite_and_positive(monkeypatch: pytest.MonkeyPatch, valu
         ({"KAFKA_BOOTSTRAP": "localhost:9092,"}, "not host:port"),
         ({"S3_ENDPOINT": "minio:9000"}, "not http(s)://host"),
         ({"S3_ENDPOINT": "https://user:password@minio"}, "not http(s)://host"),
+        ({"KMS_ENDPOINT": "kms:8080"}, "not http(s)://host"),
+        ({"KMS_KEYS": "my key"}, "no ARN, id or alias"),
+        ({"KMS_KEYS": "arn:aws:s3:::bucket"}, "no ARN, id or alias"),
+        ({"KMS_KEYS": "alias/a, alias/a"}, "one key twice"),
+        ({"KMS_KEYS": "alias/a,alias/b,alias/c"}, "one or two are used"),
     ],
 )
 def test_settings_that_do_not_fit_together(
@@ -113,6 +118,7 @@ def test_settings_that_do_not_fit_together(
         {"KAFKA_BOOTSTRAP": "127.0.0.1:9092,10.0.0.1:9092"},
         {"S3_ENDPOINT": "http://minio:9000"},
         {"S3_ENDPOINT": "http://localhost.evil.example"},
+        {"KMS_ENDPOINT": "http://kms.internal"},
     ],
 )
 def test_clear_text_to_another_machine_must_be_allowed(
@@ -127,6 +133,24 @@ def test_clear_text_to_another_machine_must_be_allowed(
 def test_clear_text_to_this_machine_is_allowed(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     given(monkeypatch, KAFKA_BOOTSTRAP=f"{host}:9092", S3_ENDPOINT=f"http://{host}:9000")
     Settings.load()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        "1234abcd-12ab-34cd-56ef-1234567890ab",
+        "mrk-1234abcd12ab34cd56ef1234567890ab",
+        "alias/strongroom/root",
+        "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws-us-gov:kms:us-gov-west-1:111122223333:alias/root, alias/other",
+    ],
+)
+def test_a_root_key_in_kms_is_named_in_any_way_that_kms_knows(
+    monkeypatch: pytest.MonkeyPatch, keys: str
+) -> None:
+    given(monkeypatch, KMS_KEYS=keys, S3_REGION="eu-west-1")
+    settings = Settings.load()
+    assert (settings.kms_keys, settings.kms_region) == (keys, "eu-west-1")
 
 
 def test_a_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
