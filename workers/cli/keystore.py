@@ -85,8 +85,9 @@ def rotate_workspace(workspace: str, reason: str) -> None:
 def rotate_root(reason: str) -> None:
     """Wrap each workspace's key by exactly the root keys of this command's settings.
 
-    To replace a root key: give every worker the old and the new one, run this with both; give every worker
-    the new one alone, run this with it alone. Killed, it is gone on with by the same command.
+    To replace a root key: give every worker the old and the new one, run this with both, then with the new
+    one alone; give every worker that alone, run this once more. Killed, it is gone on with by the same
+    command.
     """
     settings = Settings.load()
     running.run(_rotate_root(settings, asked_by(settings, reason)))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.deploy.manifests import COMPONENTS, DEPLOY, read_base
+from workers.sealing.roots import root_context
 
 BUCKET = "arn:aws:s3:::strongroom"
 PREFIXES = (
@@ -43,11 +44,33 @@ MAY: dict[str, dict[str, set[str]]] = {
 }
 
 
-def statements(role: str) -> list[dict[str, Any]]:
+ROOT_KEYS = {
+    "arn:aws:kms:us-east-1:111122223333:key/11111111-1111-1111-1111-111111111111",
+    "arn:aws:kms:us-west-2:111122223333:key/22222222-2222-2222-2222-222222222222",
+}
+# workspaces' keys alone: any other call has another purpose in its context, or none
+ONLY_OURS = {"StringEquals": {"kms:EncryptionContext:purpose": root_context("acme", 1)["purpose"]}}
+MAY_WITH_ROOT_KEYS = {
+    "archive": {"kms:Encrypt", "kms:Decrypt"},
+    "steward": set(),
+    "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+}
+
+
+def policy(role: str) -> list[dict[str, Any]]:
     policy = json.loads((DEPLOY / "iam" / f"{role}.json").read_text())
     assert policy["Version"] == "2012-10-17"
     found: list[dict[str, Any]] = policy["Statement"]
     return found
+
+
+def of_root_keys(statement: dict[str, Any]) -> bool:
+    return texts(statement["Action"])[0].startswith("kms:")
+
+
+def statements(role: str) -> list[dict[str, Any]]:
+    """Those about the bucket."""
+    return [statement for statement in policy(role) if not of_root_keys(statement)]
 
 
 def texts(value: str | list[str]) -> list[str]:
@@ -100,6 +123,21 @@ def test_nothing_is_granted_by_a_wildcard_or_on_another_bucket() -> None:
             assert not any("*" in action for action in texts(statement["Action"]))
             for resource in texts(statement.get("Resource") or statement["NotResource"]):
                 assert resource == BUCKET or resource.startswith(f"{BUCKET}/")
+
+
+@pytest.mark.parametrize("role", MAY_WITH_ROOT_KEYS)
+def test_what_a_role_may_do_with_the_root_keys(role: str) -> None:
+    found = [statement for statement in policy(role) if of_root_keys(statement)]
+    for statement in found:
+        assert statement["Effect"] == "Allow"
+        assert set(statement["Resource"]) == ROOT_KEYS
+    granted = {action: statement for statement in found for action in texts(statement["Action"])}
+    described = granted.pop("kms:DescribeKey", None)
+    assert set(granted) == MAY_WITH_ROOT_KEYS[role]
+    assert (described is None) == (not granted)
+    for statement in granted.values():
+        assert statement["Condition"] == ONLY_OURS
+    assert described is None or "Condition" not in described  # DescribeKey has no context to look at
 
 
 def test_the_bucket_is_that_of_the_manifests() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.unit.deploy.manifests import BASE, COMPONENTS, Manifests, read_base
 from tests.unit.deploy.rules import environment, findings
@@ -220,3 +221,25 @@ def test_a_fault_planted_in_the_steward_is_found(fault: str) -> None:
     plant, finding = STEWARD_FAULTS[fault]
     plant(steward)
     assert any(finding in found for found in findings(steward)), findings(steward)
+
+
+def test_with_keys_in_kms_no_pod_gets_a_root_key() -> None:
+    """What the component takes away is there, and all there is."""
+    component = yaml.safe_load((BASE.parent / "kms" / "kustomization.yaml").read_text())
+    [changed], [patch] = component["configMapGenerator"], component["patches"]
+    assert (changed["name"], changed["behavior"]) == ("strongroom-archive", "merge")
+    assert changed["literals"] == ["STRONGROOM_ROOT_KEY_FILE="]
+    patched, pod = yaml.safe_load(patch["patch"])["spec"]["template"]["spec"], read_base("archive").pod
+    [container], [patched_container] = pod["containers"], patched["containers"]
+    for holder, gone, name in (
+        (pod["initContainers"], patched["initContainers"], "name"),
+        (pod["volumes"], patched["volumes"], "name"),
+        (container["volumeMounts"], patched_container["volumeMounts"], "mountPath"),
+    ):
+        for each in gone:
+            assert each.pop("$patch") == "delete"
+            [found] = [one for one in holder if one[name] == each[name]]
+            holder.remove(found)
+    assert pod["initContainers"] == []
+    assert {mount["name"] for mount in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
+    assert not any("secret" in volume for volume in pod["volumes"])
