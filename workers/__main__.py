@@ -15,6 +15,7 @@ from workers.errors import StrongroomError
 # called: boto, Faust and friends take longer to import than most commands take to run.
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("workers.cli.config", "Print every setting, its value and where it came from."),
+    "context": ("workers.cli.context", "Print what Amazon's clients must be given to open an object."),
     "demo": (
         "workers.cli.demo",
         "Archive sample events on an embedded Kafka and S3, and show it.",
@@ -23,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keys": ("workers.cli.keys", "Add, show, rotate and revoke write keys."),
     "keystore": ("workers.cli.keystore", "Show, rotate and shred the keys that seal the archive."),
     "ledger": ("workers.cli.ledger", "Show what the ledger says, and put losses on record."),
+    "manifest": ("workers.cli.manifest", "List archived objects with what opens them, as JSON lines."),
     "orphans": ("workers.cli.orphans", "List and sweep objects that crashes left behind."),
     "policy": ("workers.cli.policy", "Spread policy from the bucket to Kafka."),
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),

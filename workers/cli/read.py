@@ -7,8 +7,9 @@ import click
 
 from workers import opening
 from workers.cli import running
+from workers.cli.selecting import selection_options
 from workers.errors import Poison
-from workers.intake.dispositions import STORED, Disposition
+from workers.intake.dispositions import Disposition
 from workers.intake.envelope import Unreadable, event_bytes
 from workers.ledger.entries import StoredObject
 from workers.ledger.read import Selection
@@ -17,31 +18,12 @@ from workers.settings import Settings
 
 
 @click.command()
-@click.option(
-    "--workspace", required=True, help="Whose records; `_platform` holds dead letters and unclaimed ones."
-)
-@click.option("--source", help="Only this source's.")
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), help="Only this day's (UTC, the broker's time).")
-@click.option(
-    "--disposition",
-    "dispositions",
-    multiple=True,
-    type=click.Choice([disposition.value for disposition in sorted(STORED)]),
-    help="Only what became this; may be given several times.",
-)
+@selection_options
 @click.option(
     "--unwrap", is_flag=True, help="Print the events as the SDKs sent them, without their envelopes."
 )
-def read(
-    workspace: str, source: str | None, day: object, dispositions: tuple[str, ...], unwrap: bool
-) -> None:
+def read(selection: Selection, unwrap: bool) -> None:
     """Print archived records, decrypted, through the ledger."""
-    selection = Selection(
-        workspace,
-        source,
-        f"{day:%Y-%m-%d}" if day else None,
-        frozenset(map(Disposition, dispositions)) or None,
-    )
     running.run(_read(Settings.load(), selection, unwrap))
 
 

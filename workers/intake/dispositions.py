@@ -49,3 +49,10 @@ class Group(NamedTuple):
     day: str  # UTC day of the broker's append time, YYYY-MM-DD
     disposition: Disposition
     clock: Clock
+
+
+def clock_of(workspace: str, source: str, disposition: Disposition) -> Clock:
+    """The clock of what is stored there as that: the rules give no other, so no name says it."""
+    if disposition is not Disposition.QUARANTINED:
+        return Clock.MAIN
+    return Clock.UNCLAIMED if (workspace, source) == (PLATFORM, UNCLAIMED) else Clock.QUARANTINE

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from workers.intake.dispositions import STORED, Clock, Disposition, Group
+from workers.intake.dispositions import STORED, Clock, Disposition, Group, clock_of
 from workers.ledger.names import ID, ChainId
 from workers.ledger.pack import Compression
 
@@ -35,9 +35,13 @@ class DataName(NamedTuple):
     suffix: str
 
     @property
+    def clock(self) -> Clock:
+        """It stands in no name: it follows from the rest."""
+        return clock_of(self.workspace, self.source, self.disposition)
+
+    @property
     def key(self) -> str:
-        # the clock stands in no name
-        group = Group(self.workspace, self.source, self.day, self.disposition, Clock.MAIN)
+        group = Group(self.workspace, self.source, self.day, self.disposition, self.clock)
         return self.chain.data(group, self.first, self.next, self.attempt, self.suffix)
 
 

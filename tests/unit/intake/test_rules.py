@@ -19,8 +19,9 @@ from tests.unit.intake.making import (
 )
 from topics.workspaces import Source, SourceType, WorkspaceState
 from topics.write_keys import KeyState
-from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Disposition, Group
-from workers.intake.rules import REASONS, RULES
+from workers.intake import rules
+from workers.intake.dispositions import PLATFORM, STORED, UNCLAIMED, Clock, Disposition, Group, clock_of
+from workers.intake.rules import REASONS, RULES, Rule
 from workers.intake.sort import SortLimits
 
 OWN = "https://www.good.com"
@@ -297,3 +298,18 @@ def test_reasons_are_unique_documented_and_end_with_a_default() -> None:
         assert name == name.lower()
         assert disposition in Disposition
         assert meaning.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "rule", [rule for rule in RULES if rule.disposition in STORED], ids=lambda rule: str(rule.name)
+)
+def test_the_clock_of_what_is_stored_follows_from_its_name(
+    rule: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names do not say the clock, and readers need it."""
+    monkeypatch.setattr(rules, "RULES", (rule._replace(applies=lambda _: True),))
+    policy = policy_of([key_record()], [workspace_record()])
+    groups = list(sort_all(policy, [Record(envelope()), Record(b"garbage", 1)]).lines)
+    assert {group.disposition for group in groups} == {rule.disposition, Disposition.DEAD_LETTERED}
+    for group in groups:
+        assert group.clock is clock_of(group.workspace, group.source, group.disposition)
