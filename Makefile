@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 ARGS ?=
+# tests wait more than they compute: one process more than two cores have (0: one after the other)
+JOBS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
@@ -16,7 +18,7 @@ run: $(VENV)/run.stamp  ## archive sample events on a Kafka and an S3 that come 
 	@$(BIN)/strongroom demo $(ARGS)
 
 test: lint stack  ## everything that must hold: lint, types, and all tests on the best real Kafka to be had here
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses $(JOBS) --maxschedchunk 1 $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -7,6 +7,7 @@ import os
 import re
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,14 @@ from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on, secured_s3
 from tests.stack.secured import SecuredKafka, secured_kafka_on
 
 used: list[str] = []
+# by folder
+LONGEST = (
+    "tests/torture/test_torture",
+    "tests/system/",
+    "tests/model/",
+    "tests/simulation/",
+    "tests/integration/",
+)
 
 
 def pytest_configure() -> None:
@@ -38,6 +47,21 @@ def pytest_configure() -> None:
 
 def pytest_report_header() -> str:
     return f"stack: {ladder.said()}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that of several processes none is left with one of them at the end."""
+    items.sort(key=lambda item: next((n for n, part in enumerate(LONGEST) if part in item.nodeid), 99))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # one of several processes: the first one says what all used
+        session.config.workeroutput["used"] = used
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    used.extend(name for name in node.workeroutput.get("used", ()) if name not in used)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
