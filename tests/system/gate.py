@@ -5,6 +5,7 @@ What waits when the gate is taken down never gets through.
 
 import http.client
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +26,7 @@ class Gate:
         self.open = threading.Event()
         self.open.set()
         self.down = False
+        self.seen: Counter[tuple[str, str]] = Counter()  # requests by method and path, as they came
 
     def shut(self) -> None:
         self.arrived.clear()
@@ -46,6 +48,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         gate, body = self.gate, self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        gate.seen[self.command, self.path] += 1
         if gate.holds(self.command, self.path):
             gate.arrived.set()
             gate.open.wait()
