@@ -1,4 +1,4 @@
-"""Rotates the key of a workspace of many units while a worker archives, kills it half-way, counts its requests.
+"""Rotates the key of a workspace of many units while a worker archives; is killed half-way; counts requests.
 
 python -m tests.benchmarks.rotation [--units 10000] [--objects 100000] [--rate 1000]
 
