@@ -4,7 +4,6 @@ import shutil
 import ssl
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -20,21 +19,25 @@ pytestmark = pytest.mark.system
 RECORDS = 200
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Of the workers' ports."""
-    return Authority(tmp_path, "workers")
+    return Authority(tmp_path_factory.mktemp("authority"), "workers")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def live(authority: Authority) -> Identity:
     """What the workers' ports show."""
     return authority.issue("worker")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fleet(
-    secured_kafka: SecuredKafka, secured_s3: S3, authority: Authority, live: Identity, tmp_path: Path
+    secured_kafka: SecuredKafka,
+    secured_s3: S3,
+    authority: Authority,
+    live: Identity,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Fleet]:
     settings = {
         "STRONGROOM_KAFKA_TLS": "true",
@@ -47,7 +50,7 @@ def fleet(
         "AWS_CA_BUNDLE": str(secured_s3.trust),
     }
     fleet = Fleet(
-        tmp_path,
+        tmp_path_factory.mktemp("fleet"),
         secured_kafka.login,
         secured_s3.endpoint,
         secured_s3.bucket(),

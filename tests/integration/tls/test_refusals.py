@@ -10,6 +10,7 @@ from tests.stack.authority import Authority
 from workers.errors import Retryable
 from workers.opening import kafka
 from workers.settings import Settings
+from workers.store.kms import open_kms
 from workers.store.port import Store
 from workers.store.s3 import open_s3
 from workers.stream.connection import open_client
@@ -73,8 +74,14 @@ def call_s3(work: Callable[[Store], Awaitable[object]]) -> Callable[[int, Author
     return call
 
 
+async def call_kms(port: int, trusted: Authority) -> None:
+    async with open_kms("us-east-1", endpoint=f"https://localhost:{port}") as kms:
+        await kms.decrypt("alias/root", b"wrapped", {})
+
+
 CLIENTS: dict[str, Callable[[int, Authority], Awaitable[None]]] = {
     "Kafka": call_kafka,
+    "KMS": call_kms,
     "S3 light path": call_s3(lambda store: store.put("a/key", b"secret")),
     "S3 aioboto3": call_s3(lambda store: store.delete(["a/key"])),
 }
