@@ -1,11 +1,12 @@
 """Writes java.json: objects sealed by Amazon's own S3 Encryption Client for Java (see ../README.md).
 
-Then has that client open what Strongroom sealed, and refuse it spoilt. Needs a JDK, Maven, and an S3 server
-of the test stack. Run: python -m tests.vectors.sealing.official.make_java
+Then has that client open what Strongroom sealed, by the program of docs/readers.md too, and refuse it spoilt.
+Needs a JDK, Maven, and the S3 server of the tests. Run: python -m tests.vectors.sealing.official.make_java
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -40,22 +41,31 @@ class Bench:
     def ask(self, tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
         with kms_before(KeyService(UNIT, self.key).answer) as kms:
             job = {"s3": self.s3.endpoint, "kms": kms, "bucket": self.bucket, "tasks": tasks}
-            credentials = {
-                "AWS_ACCESS_KEY_ID": self.s3.access_key,
-                "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
-                "AWS_REGION": self.s3.region,
-            }
-            done = subprocess.run(
-                ["java", "-cp", self._classes, str(PROGRAM)],
-                input=json.dumps(job),
-                env={"PATH": os.environ["PATH"], **credentials},
-                stdout=subprocess.PIPE,
-                text=True,
-                timeout=120,
-                check=True,
-            )
-        answers: list[dict[str, Any]] = json.loads(done.stdout)
+            answers: list[dict[str, Any]] = json.loads(self._run(PROGRAM, json.dumps(job), {}))
         return answers
+
+    def read(self, program: Path, manifest: list[dict[str, Any]]) -> bytes:
+        """What a customer's program makes of it (docs/readers.md)."""
+        with kms_before(KeyService(UNIT, self.key).answer) as kms:
+            given = {"KEY_SERVICE": kms, "READER_ID": "reader", "READER_SECRET": "secret"}
+            given |= {"WORKSPACE": UNIT.workspace, "BUCKET": self.bucket}
+            lines = "".join(json.dumps(line) + "\n" for line in manifest)
+            return self._run(program, lines, given | {"AWS_ENDPOINT_URL_S3": self.s3.endpoint})
+
+    def _run(self, program: Path, said: str, given: dict[str, str]) -> bytes:
+        credentials = {
+            "AWS_ACCESS_KEY_ID": self.s3.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.s3.secret_key,
+            "AWS_REGION": self.s3.region,
+        }
+        return subprocess.run(
+            ["java", "-cp", self._classes, str(program)],
+            input=said.encode(),
+            env={"PATH": os.environ["PATH"], **credentials, **given},
+            stdout=subprocess.PIPE,
+            timeout=120,
+            check=True,
+        ).stdout
 
     def get(self, key: str) -> tuple[bytes, dict[str, str]]:
         got = self.s3.client.get_object(Bucket=self.bucket, Key=key)
@@ -108,6 +118,8 @@ def opens_ours(bench: Bench) -> int:
         bench.put(names[name], *key.seal(plain, names[name]))
     good = [{"key": names[name], "context": context_of(UNIT, names[name])} for name in PLAINS]
     assert [b64decode(answer["plain"]) for answer in bench.ask(good)] == list(PLAINS.values())
+    with tempfile.TemporaryDirectory() as folder:
+        assert bench.read(shown(Path(folder)), good) == b"".join(PLAINS.values())
     body, metadata = key.seal(b"plain" * 100, names["long"])
     other = key.seal(b"plain" * 100, names["long"])
     spoilt = {
@@ -128,6 +140,15 @@ def opens_ours(bench: Bench) -> int:
     for task, answer in zip(bad, answers, strict=True):
         print(f"refused {task['key']}: {answer['refused'][:150]}")
     return len(good)
+
+
+def shown(folder: Path) -> Path:
+    """The program that docs/readers.md shows."""
+    page = (HERE.parents[3] / "docs" / "readers.md").read_text()
+    [block] = re.findall(r"^```java\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    program = folder / "ReadArchive.java"
+    program.write_text(block)
+    return program
 
 
 def b64(content: bytes) -> str:
