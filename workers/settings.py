@@ -52,6 +52,7 @@ class Unit:
 Bytes = Annotated[int, Field(gt=0), Unit("bytes")]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86400 * 365, allow_inf_nan=False), Unit("seconds")]
+PerSecond = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False), Unit("a second")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
@@ -181,6 +182,28 @@ class Settings(BaseSettings):
         0.1, "A pass deletes nothing if more than this share of all objects would go"
     )
     sweep_brake_least: Count = setting(100, "Fewer orphans than this never brake")
+
+    # the key service
+    keyservice_host: str = setting("127.0.0.1", "Address at which customers' clients reach the key service")
+    keyservice_port: Annotated[int, Field(ge=0, le=65535)] = setting(
+        8443, "Port of the key service; 0 takes a free one and logs it"
+    )
+    keyservice_cert_file: Path | None = setting(
+        None, "PEM file of its certificate: it then speaks HTTPS alone. Needed but on this machine itself"
+    )
+    keyservice_key_file: Path | None = setting(None, "PEM file of that certificate's private key")
+    keyservice_region: Name = same_as("s3_region", "Region that its callers must sign for")
+    keyservice_rate: PerSecond = setting(
+        200.0, "Calls a second that one reader may make; ten seconds' worth may come at once"
+    )
+    keyservice_failure_rate: PerSecond = setting(
+        1.0,
+        "Failed signatures a second from one address (of IPv6, /64); ten seconds' worth may come at once",
+    )
+    keyservice_connections: Count = setting(1000, "Connections open at once; further ones are closed")
+    keyservice_timeout: Seconds = setting(
+        10.0, "A call that takes longer is answered with an error; its client tries again"
+    )
 
     # every process
     http_host: str = setting("127.0.0.1", "Address for /livez, /readyz and /metrics")

@@ -108,7 +108,7 @@ def _membership(s: "Settings") -> Iterator[str]:
 
 
 def _security(s: "Settings") -> Iterator[str]:
-    for whose in ("kafka", "http"):
+    for whose in ("kafka", "http", "keyservice"):
         cert_file, key_file = f"{whose}_cert_file", f"{whose}_key_file"
         if (getattr(s, cert_file) is None) != (getattr(s, key_file) is None):
             yield f"{variable(cert_file)} and {variable(key_file)}: set both or neither"
@@ -145,6 +145,11 @@ def _clear_text(s: "Settings") -> Iterator[str]:
         yield (
             f"{variable('kafka_bootstrap')} names {far[0]}, which would be spoken to in clear text: "
             f"set {variable('kafka_tls')}=true, or {variable('allow_clear_text')}=true on a trusted network"
+        )
+    if s.keyservice_cert_file is None and not is_here(s.keyservice_host):
+        yield (
+            f"{variable('keyservice_host')} is {s.keyservice_host}, where keys would pass in clear text: set "
+            f"{variable('keyservice_cert_file')}, or {variable('allow_clear_text')}=true on a trusted network"
         )
     for name in ENDPOINTS:
         url = getattr(s, name)

@@ -11,6 +11,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from workers.settings import LogFormat, LogLevel
 
 WITHHELD = "(withheld)"
+AUDIT = "strongroom.audit"  # a logger whose lines are written whatever the level
 # a field is withheld if one of the words of its name is here, or if its last word is `key` or `keys`
 SECRET_WORDS = frozenset(
     {
@@ -91,13 +92,13 @@ def configure(
             *before,
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
-        logger_factory=lambda *names: _ours(level),
+        logger_factory=lambda *names: _ours(logging.INFO, AUDIT) if names == (AUDIT,) else _ours(level),
         cache_logger_on_first_use=True,
     )
 
 
-def _ours(level: int) -> logging.Logger:
-    logger = logging.getLogger("strongroom")
+def _ours(level: int, name: str = "strongroom") -> logging.Logger:
+    logger = logging.getLogger(name)
     logger.setLevel(level)
     return logger
 

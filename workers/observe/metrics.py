@@ -15,6 +15,7 @@ from topics import workspaces, write_keys
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
+from workers.keyservice.refusal import Outcome
 from workers.ledger import halts
 from workers.ledger.orphans import Kind
 
@@ -155,6 +156,29 @@ ORPHANS_SWEPT = _counter("strongroom_orphans_swept_total", "objects", "Orphans d
 ORPHANS_SWEPT_BYTES = _counter("strongroom_orphans_swept_bytes_total", "bytes", "Stored bytes of these.")
 ORPHANS_REFUSED = _counter(
     "strongroom_orphans_refused_total", "objects", "Orphans that the store did not delete when asked to."
+)
+
+# -- the key service --------------------------------------------------------------------------------
+
+KEY_SERVICE_CALLS = _counters(
+    "strongroom_key_service_calls_total",
+    "calls",
+    "Calls answered, by what became of them; each has an audit line (`key_service_call`).",
+    outcome=tuple(Outcome),
+)
+KEY_SERVICE_SECONDS = _histogram(
+    "strongroom_key_service_seconds",
+    "seconds",
+    "From a call's headers to its answer.",
+    (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+)
+KEY_SERVICE_CONNECTIONS = _gauge(
+    "strongroom_key_service_connections", "connections", "Connections that are open."
+)
+KEY_SERVICE_TURNED_AWAY = _counter(
+    "strongroom_key_service_turned_away_total",
+    "connections",
+    "Connections closed at once, for there were STRONGROOM_KEYSERVICE_CONNECTIONS.",
 )
 
 # -- the worker ------------------------------------------------------------------------------------

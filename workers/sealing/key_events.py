@@ -22,6 +22,8 @@ class What(StrEnum):
     ROOT_ROTATION_DONE = "root rotation done"
     SHREDDING_BEGUN = "shredding begun"
     SHREDDING_DONE = "shredding done"
+    READER_ADDED = "reader added"
+    READER_REVOKED = "reader revoked"
 
 
 class KeyEvent(msgspec.Struct, frozen=True, kw_only=True):

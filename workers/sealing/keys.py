@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
-from workers.ledger.names import checked_id
+from workers.ledger.names import ID, checked_id
 from workers.sealing.refusals import ForeignKey, MalformedContext, MalformedKey, WrongKey
 
 KEY_BYTES = 32
@@ -31,6 +31,8 @@ BLOB_BYTES = HEADER.size + IV_BYTES + KEY_BYTES + TAG_BYTES
 # was wrapped for suite 115 can't be asked for under another suite.
 SUITE_PAIR = ("aws:x-amz-cek-alg", "115")
 
+READER_DIGITS = 16
+READER_NUMBER = re.compile(rf"[0-9a-f]{{{READER_DIGITS}}}\Z")
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}\Z", re.ASCII)
 
 
@@ -51,6 +53,7 @@ class Level(Enum):
 
     UNIT = b"SRK2"  # L2, wrapped by L1
     DATA = b"SRK3"  # L3, wrapped by L2
+    READER = b"SRK4"  # a reader's secret, wrapped by L1
 
 
 class Unit(NamedTuple):
@@ -60,6 +63,24 @@ class Unit(NamedTuple):
     source: str
     day: str  # UTC, YYYY-MM-DD
     clock: Clock
+
+
+class Reader(NamedTuple):
+    """Who may have data keys of one workspace unwrapped by the key service."""
+
+    workspace: str
+    number: str  # READER_DIGITS hex digits, random
+
+    @property
+    def access_key_id(self) -> str:
+        """What it calls itself when it signs. No id of a workspace holds a dot."""
+        return f"{self.workspace}.{self.number}"
+
+
+def reader_of(access_key_id: str) -> Reader | None:
+    """None for what is no reader's."""
+    workspace, _, number = access_key_id.rpartition(".")
+    return Reader(workspace, number) if ID.match(workspace) and READER_NUMBER.match(number) else None
 
 
 def checked_unit(unit: Unit) -> Unit:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from workers.errors import Poison, Retryable
 from workers.sealing.flights import Flights
-from workers.sealing.keys import Secret, Unit, checked_unit
+from workers.sealing.keys import Reader, Secret, Unit, checked_unit
+from workers.sealing.readers import Readers, ReaderSecret
 from workers.sealing.replicas import Replicas
 from workers.sealing.roots import Roots
 from workers.sealing.rows import UnitRow, named, unit_row
@@ -54,6 +55,7 @@ class Keystore:
         self._now = now
         self._units: OrderedDict[Unit, UnitKey] = OrderedDict()
         self._workspaces = Workspaces(self.replicas, roots, keep=units_max, now=now)
+        self._readers = Readers(self.replicas, self._workspaces, keep=units_max)
         self._flights = Flights()
         self._tail = Tail(self.replicas.stores[0])
         self._lease = Lease(float("-inf"))
@@ -74,6 +76,15 @@ class Keystore:
                 return await self._flights.join((unit, create), lambda: self._load(unit, create))
         self._units.move_to_end(unit)
         return key
+
+    async def reader(self, reader: Reader) -> ReaderSecret:
+        """What this reader signs with. Raises as `unit_key`, NoSuchKey for a reader that nobody made."""
+        await self._validated()
+        return await self._readers.secret(reader)
+
+    def knows(self, reader: Reader) -> bool:
+        """Whether `reader` answers from memory, a look at the tombstone log aside."""
+        return reader in self._readers
 
     def sealing_on(self, day: str) -> list[Unit]:
         """Units of this day whose keys are here to seal with."""
@@ -115,6 +126,7 @@ class Keystore:
         if withdrawn is None:
             self._forget(list(self._units))
             self._workspaces.forget_all()
+            self._readers.forget_all()
         elif withdrawn:
             owners = [named(name) for name in withdrawn]
             workspaces = {owner for owner in owners if isinstance(owner, str)}
@@ -122,6 +134,7 @@ class Keystore:
             under = {unit for unit in self._units if unit.workspace in workspaces}
             self._forget(units | under)
             self._workspaces.forget(workspaces)
+            self._readers.forget({owner for owner in owners if isinstance(owner, Reader)}, workspaces)
         self._lease.until = started + self._life
         self._next_poll = started + self._poll_every
 

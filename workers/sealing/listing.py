@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from workers.sealing.rows import PREFIX, named, workspace_row
+from workers.sealing.rows import PREFIX, named, readers_of, workspace_row
 from workers.store.port import Stat, Store
 from workers.store.retry import Retry
 
@@ -23,12 +23,23 @@ async def workspaces(store: Store, retry: Retry) -> AsyncIterator[str]:
         workspace = owner if isinstance(owner, str) else owner.workspace
         if name == workspace_row(workspace):
             yield workspace
-        after = f"{PREFIX}ws={workspace}/t"  # behind its l1.json and all of its src=
+        after = f"{PREFIX}ws={workspace}/t"  # behind its l1.json and all of its reader= and src=
 
 
 async def units(store: Store, workspace: str, retry: Retry) -> AsyncIterator[list[str]]:
     """The names of a workspace's unit rows, in order, a page at a time. Raises Poison for a stray name."""
-    prefix, after = f"{PREFIX}ws={workspace}/src=", ""
+    async for names in _pages(store, f"{PREFIX}ws={workspace}/src=", retry):
+        yield names
+
+
+async def readers(store: Store, workspace: str, retry: Retry) -> AsyncIterator[list[str]]:
+    """The names of its readers' rows, as `units`."""
+    async for names in _pages(store, readers_of(workspace), retry):
+        yield names
+
+
+async def _pages(store: Store, prefix: str, retry: Retry) -> AsyncIterator[list[str]]:
+    after = ""
 
     async def page() -> list[Stat]:
         return [stat async for stat in store.list(prefix, after=after, limit=PAGE)]

@@ -1,7 +1,8 @@
 """Rotates a workspace's key: rows are wrapped anew, objects are not touched (docs/architecture.md, Rotation).
 
 1. A new generation becomes the current one; caches are told. From then on new units are under it.
-2. Passes over the units' rows put each under it, by `If-Match`: what is shredded meanwhile stays shredded.
+2. Passes over the units' and readers' rows put each under it, by `If-Match`: what is shredded meanwhile
+   stays shredded.
 3. When two passes, one settling time apart, have found no row under an older generation, none can come any
    more: whoever had the older one cached has been told, or its cache is past its life. It is destroyed.
 
@@ -18,14 +19,13 @@ from msgspec.structs import replace
 
 from workers.by import By
 from workers.errors import Fatal
-from workers.sealing import tombstones
+from workers.sealing import reader_rows, tombstones, unit_rows
 from workers.sealing.key_events import What, events, put_on_record
-from workers.sealing.listing import units
+from workers.sealing.listing import readers, units
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.replicas import Replicas
 from workers.sealing.roots import Roots
-from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, workspace_row
-from workers.sealing.unit_rows import rewrapped
+from workers.sealing.rows import ReaderRow, Row, State, WorkspaceRow, workspace_row
 from workers.sealing.workspaces import WorkspaceKeys, Workspaces, missing, new_workspace_key, usable
 from workers.store.retry import Retry
 
@@ -128,19 +128,20 @@ class Rotation:
         await self._tell_caches()
 
     async def rewrap(self) -> Pass:
-        """One pass: every unit's row under an older generation is put under the current one."""
+        """One pass: every unit's and reader's row under an older generation is put under the current one."""
         keys = await self._keys()
         done = Pass()
-        async for names in units(self._replicas.stores[0], self._workspace, self._retry):
-            for start in range(0, len(names), AT_ONCE):
-                some = names[start : start + AT_ONCE]
-                results = await asyncio.gather(*(self._rewrap_one(name, keys) for name in some))
-                done = Pass(
-                    done.rows + len(some),
-                    done.rewrapped + results.count(True),
-                    done.tombstones + results.count(None),
-                )
-                self._advance(len(some))
+        for listing in (units, readers):
+            async for names in listing(self._replicas.stores[0], self._workspace, self._retry):
+                for start in range(0, len(names), AT_ONCE):
+                    some = names[start : start + AT_ONCE]
+                    results = await asyncio.gather(*(self._rewrap_one(name, keys) for name in some))
+                    done = Pass(
+                        done.rows + len(some),
+                        done.rewrapped + results.count(True),
+                        done.tombstones + results.count(None),
+                    )
+                    self._advance(len(some))
         return done
 
     async def retire(self, generation: int) -> int:
@@ -172,7 +173,9 @@ class Rotation:
 
         def edit(row: Row | None) -> Row | None:
             nonlocal turned
-            if not isinstance(row, UnitRow) or row.state is State.TOMBSTONE or row.under == keys.current:
+            if row is None or isinstance(row, WorkspaceRow) or row.state is State.TOMBSTONE:
+                return None
+            if row.under == keys.current:
                 return None
             if row.under not in keys.by_generation:
                 raise Fatal(
@@ -181,7 +184,9 @@ class Rotation:
                     "rotation made it late, and it may be deleted; else restore both from their versions",
                 )
             turned = True
-            return rewrapped(row, keys, self._now())
+            if isinstance(row, ReaderRow):
+                return reader_rows.rewrapped(row, keys, self._now())
+            return unit_rows.rewrapped(row, keys, self._now())
 
         found = await self._retry.call(lambda: self._replicas.changed(name, edit))
         return None if found is None or found.state is State.TOMBSTONE else turned

@@ -3,6 +3,7 @@
 ```
 keys/v1/ws={w}/l1.json                                  a workspace's keys, each wrapped by the root
 keys/v1/ws={w}/src={s}/day={d}/clock={c}.json           a unit's key, wrapped by one of its workspace's
+keys/v1/ws={w}/reader={n}.json                          a reader's secret, wrapped by one of its workspace's
 keys/v1/tombstones/row/{the row's name after keys/v1/}  marks a row that is gone for good
 keys/v1/tombstones/log/{seq:012d}.json                  which rows were withdrawn, in order (tombstones.py)
 ```
@@ -18,7 +19,7 @@ import msgspec
 
 from workers.errors import Fatal, Poison
 from workers.intake.dispositions import Clock
-from workers.sealing.keys import Unit
+from workers.sealing.keys import Reader, Unit
 
 PREFIX = "keys/v1/"
 FORMAT = 1
@@ -79,9 +80,31 @@ class UnitRow(_Row, frozen=True, kw_only=True, tag="unit"):
         return _unit_name(self.workspace, self.source, self.day, self.clock)
 
 
-Row: TypeAlias = WorkspaceRow | UnitRow
+class ReaderRow(_Row, frozen=True, kw_only=True, tag="reader"):
+    """`under` is the generation of the workspace's key that wraps the secret; times are ms since the epoch.
 
-_decoder = msgspec.json.Decoder(WorkspaceRow | UnitRow)
+    `host`: the machine on which `who` made it.
+    """
+
+    number: str
+    under: int
+    wrapped: str
+    made_at: int
+    expires_at: int | None  # None: never
+    who: str
+    host: str
+
+    def __repr__(self) -> str:
+        return f"ReaderRow({self.name}, {self.state}, revision {self.revision})"
+
+    @property
+    def name(self) -> str:
+        return reader_row(Reader(self.workspace, self.number))
+
+
+Row: TypeAlias = WorkspaceRow | UnitRow | ReaderRow
+
+_decoder = msgspec.json.Decoder(WorkspaceRow | UnitRow | ReaderRow)
 _encoder = msgspec.json.Encoder(order="sorted")
 
 
@@ -93,23 +116,35 @@ def unit_row(unit: Unit) -> str:
     return _unit_name(*unit)
 
 
+def reader_row(reader: Reader) -> str:
+    return f"{readers_of(reader.workspace)}{reader.number}.json"
+
+
+def readers_of(workspace: str) -> str:
+    """What the names of a workspace's readers begin with."""
+    return f"{PREFIX}ws={workspace}/reader="
+
+
 def _unit_name(workspace: str, source: str, day: str, clock: str) -> str:
     return f"{PREFIX}ws={workspace}/src={source}/day={day}/clock={clock}.json"
 
 
 NAME = re.compile(
     r"keys/v1/ws=(?P<workspace>[\w-]+)/"
-    r"(?:l1|src=(?P<source>[\w-]+)/day=(?P<day>[\d-]+)/clock=(?P<clock>\w+))\.json\Z",
+    r"(?:l1|reader=(?P<number>[0-9a-f]{16})|src=(?P<source>[\w-]+)/day=(?P<day>[\d-]+)/clock=(?P<clock>\w+))"
+    r"\.json\Z",
     re.ASCII,
 )
 
 
-def named(name: str) -> Unit | str:
-    """The unit, or the workspace, whose row is called `name`. Raises Poison for another name."""
+def named(name: str) -> Unit | Reader | str:
+    """The unit, the reader, or the workspace, whose row is called `name`. Raises Poison for another name."""
     found = NAME.match(name)
     if found is None:
         raise Poison(f"{name[:200]!r} is no key row's name")
-    workspace, source, day, clock = found.group("workspace", "source", "day", "clock")
+    workspace, number, source, day, clock = found.group("workspace", "number", "source", "day", "clock")
+    if number is not None:
+        return Reader(workspace, number)
     if source is None:
         return str(workspace)
     if clock not in set(Clock):

@@ -27,9 +27,9 @@ class Lease:
 
 
 class UnitKey:
-    """Safe to share between threads. `seal` and `open` are CPU work only.
+    """Safe to share between threads. `seal`, `open` and `unwrap` are CPU work only.
 
-    All three methods raise KeyExpired once the key's life has passed without a validation, or after it was
+    All four methods raise KeyExpired once the key's life has passed without a validation, or after it was
     withdrawn: ask the keystore again, which says what became of it.
     """
 
@@ -91,6 +91,14 @@ class UnitKey:
         header = parse_header(metadata)
         header.require(context_of(self.unit, object_key))
         return open_sealed(body, header, self._wrapping.unwrap(header.wrapped, header.context))
+
+    def unwrap(self, blob: bytes, context: Mapping[str, str]) -> Secret:
+        """The data key in `blob`, for the key service. `context` has the suite's pair (keys.service_context).
+
+        Raises MalformedKey, ForeignKey, WrongKey or MalformedContext besides.
+        """
+        self.check()
+        return self._wrapping.unwrap(blob, context)
 
     def expire(self) -> None:
         """Withdraws the key from whoever holds it."""

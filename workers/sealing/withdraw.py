@@ -11,11 +11,11 @@ from contextlib import suppress
 import msgspec
 
 from workers.sealing import tombstones
-from workers.sealing.keys import Unit
+from workers.sealing.keys import Reader, Unit
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import NoSuchKey
 from workers.sealing.replicas import Replicas, shredded
-from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, encode, marker_of, named
+from workers.sealing.rows import ReaderRow, Row, State, UnitRow, WorkspaceRow, encode, marker_of, named
 from workers.store.port import IF_ABSENT, PreconditionFailed
 
 
@@ -76,10 +76,23 @@ async def _bury(replicas: Replicas, name: str, now: int) -> Row:
     return blank if row is None else row
 
 
-def _blank(owner: Unit | str, now: int) -> Row:
+def _blank(owner: Unit | Reader | str, now: int) -> Row:
     """A tombstone: nothing of the key, not even its generation, outlives it."""
     if isinstance(owner, str):
         return WorkspaceRow(workspace=owner, state=State.TOMBSTONE, changed_at=now, current=0, keys=())
+    if isinstance(owner, Reader):
+        return ReaderRow(
+            workspace=owner.workspace,
+            number=owner.number,
+            state=State.TOMBSTONE,
+            changed_at=now,
+            under=0,
+            wrapped="",
+            made_at=0,
+            expires_at=None,
+            who="",
+            host="",
+        )
     return UnitRow(
         workspace=owner.workspace,
         source=owner.source,

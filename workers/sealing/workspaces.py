@@ -12,6 +12,7 @@ from workers.sealing.refusals import KeyDisabled, NoSuchKey, Refused
 from workers.sealing.replicas import Replicas, shredded
 from workers.sealing.roots import Roots, root_context
 from workers.sealing.rows import (
+    ReaderRow,
     Row,
     State,
     UnitRow,
@@ -22,7 +23,7 @@ from workers.sealing.rows import (
     workspace_row,
 )
 
-R = TypeVar("R", UnitRow, WorkspaceRow)
+R = TypeVar("R", UnitRow, WorkspaceRow, ReaderRow)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of one S3 request, pure (AWS General Reference, "Create a signed AWS API request").
+"""AWS Signature Version 4 of one request, pure (AWS General Reference, "Create a signed AWS API request").
 
 botocore's signer gives the same bytes for several times the CPU: docs/decisions/002-light-path.md.
 """
@@ -20,13 +20,30 @@ def authorization(
     access_key: str,
     secret_key: str,
 ) -> str:
-    """The `Authorization` header. Every one of `headers` is signed.
+    """The `Authorization` header of a request to S3. Every one of `headers` is signed.
 
     `path` is percent-encoded as it will be sent, without a query. `headers` has lower-case names, among them
     `host`, `x-amz-date` (`20261125T103000Z`) and `x-amz-content-sha256` (hex digest of the body).
     """
+    signed = ";".join(sorted(headers))
+    day = headers["x-amz-date"][:8]
+    scope = scope_of(day, region, "s3")
+    made = signature(
+        method,
+        path,
+        headers,
+        digest=headers["x-amz-content-sha256"],
+        scope=scope,
+        key=_s3_key(secret_key, day, region),
+    )
+    return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={made}"
+
+
+def signature(
+    method: str, path: str, headers: Mapping[str, str], *, digest: str, scope: str, key: bytes
+) -> str:
+    """In hex. `headers` are the signed ones, as in `authorization`; `digest` is the body's SHA-256 in hex."""
     names = sorted(headers)
-    signed = ";".join(names)
     canonical = "\n".join(
         (
             method,
@@ -34,21 +51,27 @@ def authorization(
             "",
             *(f"{name}:{' '.join(headers[name].split())}" for name in names),
             "",
-            signed,
-            headers["x-amz-content-sha256"],
+            ";".join(names),
+            digest,
         )
     )
-    stamp = headers["x-amz-date"]
-    scope = f"{stamp[:8]}/{region}/s3/aws4_request"
-    to_sign = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-    signature = _hmac(_signing_key(secret_key, stamp[:8], region), to_sign).hex()
-    return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={signature}"
+    to_sign = f"{ALGORITHM}\n{headers['x-amz-date']}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+    return _hmac(key, to_sign).hex()
+
+
+def scope_of(day: str, region: str, service: str) -> str:
+    return f"{day}/{region}/{service}/aws4_request"
 
 
 @lru_cache(maxsize=8)  # one a bucket's region and day; credentials that rotate push the old ones out
-def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+def _s3_key(secret_key: str, day: str, region: str) -> bytes:
+    return signing_key(secret_key, day, region, "s3")
+
+
+def signing_key(secret_key: str, day: str, region: str, service: str) -> bytes:
+    """What signs with this secret on this day (YYYYMMDD), in this region, for this service."""
     key = _hmac(f"AWS4{secret_key}".encode(), day)
-    for part in (region, "s3", "aws4_request"):
+    for part in (region, service, "aws4_request"):
         key = _hmac(key, part)
     return key
 
