@@ -94,10 +94,13 @@ class Listener:
         self._protocols.pre_shutdown()
         await self._protocols.shutdown(DRAIN)
 
+    @property
+    def connections(self) -> int:
+        """Those that are open."""
+        return len(self._protocols.connections)
+
     def _connection(self) -> asyncio.Protocol:
-        open_now = len(self._protocols.connections)
-        metrics.KEY_SERVICE_CONNECTIONS.set(open_now)
-        if open_now >= self._connections_max:
+        if self.connections >= self._connections_max:
             metrics.KEY_SERVICE_TURNED_AWAY.inc()
             return _TurnedAway()
         return self._protocols()

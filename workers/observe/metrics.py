@@ -172,9 +172,6 @@ KEY_SERVICE_SECONDS = _histogram(
     "From a call's headers to its answer.",
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-KEY_SERVICE_CONNECTIONS = _gauge(
-    "strongroom_key_service_connections", "connections", "Connections that are open."
-)
 KEY_SERVICE_TURNED_AWAY = _counter(
     "strongroom_key_service_turned_away_total",
     "connections",
