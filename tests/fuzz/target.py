@@ -12,9 +12,18 @@ from tests.unit.sealing.cases import BODY, METADATA, OBJECT, PLAIN, opener, unit
 from tests.vectors.sealing.load import vectors
 from workers.errors import Fatal, Poison
 from workers.sealing.format import COMMITMENT_BYTES, MSGID_BYTES, parse_header
-from workers.sealing.keys import Level, WrappingKey, context_of, generation_in, new_key, service_context
+from workers.sealing.keys import (
+    Level,
+    Reader,
+    Unit,
+    WrappingKey,
+    context_of,
+    generation_in,
+    new_key,
+    service_context,
+)
 from workers.sealing.refusals import Refused
-from workers.sealing.rows import State, UnitRow, decode, encode, named, unit_row
+from workers.sealing.rows import State, UnitRow, decode, encode, named, reader_row, unit_row, workspace_row
 
 SHORT = "x-amz-"
 UNIT = unit_of()
@@ -85,7 +94,12 @@ def try_name(name: str) -> None:
     except Poison:
         return
     assert name.startswith("keys/v1/ws=")
-    assert isinstance(owner, str) or unit_row(owner) == name
+    if isinstance(owner, Reader):
+        assert reader_row(owner) == name
+    elif isinstance(owner, Unit):
+        assert unit_row(owner) == name
+    else:
+        assert workspace_row(owner) == name
 
 
 def header_input(metadata: dict[str, str], body: bytes) -> bytes:

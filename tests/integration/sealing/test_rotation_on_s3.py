@@ -1,17 +1,18 @@
-"""The rotation of keys over two buckets with versions of a real S3."""
+"""The rotation of keys, and readers of the key service, over two buckets with versions of a real S3."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 
 import pytest
 
+from tests.contract.keystore.readers import ReadersContract
 from tests.contract.keystore.rotation import RotationContract
 from tests.stack.s3 import S3
 from workers.store.port import Store
 from workers.store.s3 import open_s3
 
 
-class TestOnS3(RotationContract):
+class TestOnS3(RotationContract, ReadersContract):
     @pytest.fixture
     async def stores(self, s3: S3) -> AsyncIterator[Sequence[Store]]:
         async with AsyncExitStack() as opened:

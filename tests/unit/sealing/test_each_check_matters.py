@@ -98,6 +98,9 @@ NOTICED_BY: dict[str, dict[str, str]] = {
         "self.check()": "key's life: over, to open",
         "header.require(context_of(self.unit, object_key))": "asked for: another object",
     },
+    "unit_key.UnitKey.unwrap": {
+        "self.check()": "key's life: over, to unwrap",
+    },
     "workspaces.Workspaces.keys": {
         "generation not in keys.by_generation": "row of a unit: under a generation that its workspace lacks",
     },
@@ -115,6 +118,21 @@ NOTICED_BY: dict[str, dict[str, str]] = {
     },
     "keystore.Keystore.unit_key": {
         "await self._validated()": "shredded unit: to read",
+    },
+    "keystore.Keystore.reader": {
+        "await self._validated()": "reader: revoked, a look is due",
+    },
+    "readers.Readers._load": {
+        "row is None": "reader: never made",
+    },
+    "readers.add": {
+        "await retry.call(partial(replicas.settled, name)) is None": "reader: of a workspace that has no key",
+    },
+    "readers.revoke": {
+        "await retry.call(partial(replicas.settled, name)) is None": "reader: never made, to revoke",
+    },
+    "reader_rows.unwrapped": {
+        "except Refused": "reader: another one's secret in its row",
     },
     "keystore.Keystore.prepare": {
         "await self.unit_key(unit, create=True)": "preparing: under another root",

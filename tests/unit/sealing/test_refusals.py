@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.sealing import (
     scenarios_of_buckets,
+    scenarios_of_readers,
     scenarios_of_rows,
     scenarios_of_sealing,
     scenarios_of_time,
@@ -29,7 +30,13 @@ from workers.sealing.refusals import Refused
 
 CASES = [*VECTORS, *SCENARIOS]
 SECRETS = (PLAIN, world.PLAIN, bytes.fromhex(GOOD["key"]), b"r" * 32)
-SOURCES = (scenarios_of_sealing, scenarios_of_rows, scenarios_of_time, scenarios_of_buckets)  # of SCENARIOS
+SOURCES = (
+    scenarios_of_sealing,
+    scenarios_of_rows,
+    scenarios_of_time,
+    scenarios_of_buckets,
+    scenarios_of_readers,
+)  # of SCENARIOS
 
 
 def spellings(secret: bytes) -> Iterator[str]:
