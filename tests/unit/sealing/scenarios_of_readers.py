@@ -1,4 +1,4 @@
-"""Readers of the key service that nobody made, were ended or altered, and keys that may not be used any more."""
+"""Readers of the key service that nobody made, were ended or altered, and keys not to be used any more."""
 
 from tests.contract.keystore.world import NOW, ROOT, Uptime, fast, replicas, worker
 from tests.unit.sealing.cases import METADATA, opener, refused
