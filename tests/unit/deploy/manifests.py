@@ -9,7 +9,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
-COMPONENTS = ("archive", "steward")
+COMPONENTS = ("archive", "steward", "keyservice")
 
 Json = dict[str, Any]
 

@@ -197,6 +197,40 @@ def the_root_key_is_its_owners_alone(m: Manifests) -> Iterator[str]:
         yield f"the root key is put at {copy['command'][-1]}, and looked for elsewhere"
 
 
+def customers_reach_it(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    given = environment(m, container)
+    named = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
+    if given.get("STRONGROOM_KEYSERVICE_PORT") != named.get("kms"):
+        yield f"it listens on {given.get('STRONGROOM_KEYSERVICE_PORT')}, the port kms is {named.get('kms')}"
+    if given.get("STRONGROOM_KEYSERVICE_HOST") != "0.0.0.0":
+        yield "it listens where no customer reaches it"
+    if [port["targetPort"] for port in m.resources["Service"]["spec"]["ports"]] != ["kms"]:
+        yield "the Service shows customers something else than the port kms"
+
+
+def keys_leave_it_by_tls_alone(m: Manifests) -> Iterator[str]:
+    [container] = m.pod["containers"]
+    given = environment(m, container)
+    if given.get("STRONGROOM_ALLOW_CLEAR_TEXT", "false") != "false":
+        yield "it may speak clear text"
+    secret = {volume["name"] for volume in m.pod["volumes"] if "secret" in volume}
+    for what in ("CERT", "KEY"):
+        path = given.get(f"STRONGROOM_KEYSERVICE_{what}_FILE", "")
+        mounts = [each for each in container["volumeMounts"] if path.startswith(f"{each['mountPath']}/")]
+        if [each["name"] for each in mounts if each["name"] in secret] == []:
+            yield f"{path!r} lies in no Secret"
+        if any("subPath" in each for each in mounts):
+            yield f"{path} never changes: a renewed certificate would not be seen"
+
+
+def one_stays_while_another_goes(m: Manifests) -> Iterator[str]:
+    if m.workload["spec"]["replicas"] < 2:
+        yield "there is one of it: customers wait while it restarts"
+    if m.workload["spec"]["strategy"].get("rollingUpdate", {}).get("maxUnavailable") != 0:
+        yield "a roll-out takes one away before the next is there"
+
+
 def containers_say_what_they_need(m: Manifests) -> Iterator[str]:
     for container in m.containers:
         resources = container.get("resources", {})
@@ -224,6 +258,14 @@ RULES_OF: Mapping[str, tuple[Rule, ...]] = {
         the_root_key_is_its_owners_alone,
     ),
     "steward": (it_holds_no_keys, it_reaches_s3_alone, one_is_enough, it_deletes_nothing_by_itself),
+    "keyservice": (
+        customers_reach_it,
+        keys_leave_it_by_tls_alone,
+        the_root_key_lies_in_a_volume,
+        the_root_key_is_its_owners_alone,
+        it_reaches_s3_alone,
+        one_stays_while_another_goes,
+    ),
 }
 
 

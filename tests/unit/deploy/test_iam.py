@@ -34,6 +34,8 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     # it lists data/ and opens nothing there
     "steward": {READ: {"ledger/v1/x"}, WRITE: set(), DELETE: {"data/ws=x"}, PURGE: set()},
+    # it reads keys, and can't even make a key come to be
+    "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
     # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted
     "keys": {
         READ: {"fleet.json", "ledger/v1/x", *KEYS},
@@ -53,6 +55,7 @@ ONLY_OURS = {"StringEquals": {"kms:EncryptionContext:purpose": root_context("acm
 MAY_WITH_ROOT_KEYS = {
     "archive": {"kms:Encrypt", "kms:Decrypt"},
     "steward": set(),
+    "keyservice": {"kms:Decrypt"},
     "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
 }
 

@@ -9,6 +9,7 @@ import yaml
 
 from tests.unit.deploy.manifests import BASE, COMPONENTS, Manifests, read_base
 from tests.unit.deploy.rules import environment, findings
+from workers.keyservice.listener import DRAIN
 from workers.settings import Settings
 
 
@@ -32,9 +33,13 @@ def test_the_base_is_whole(base: Manifests) -> None:
     assert set(steward.resources) == {
         *("Namespace", "ServiceAccount", "Service", "Deployment", "NetworkPolicy")
     }
-    for each in (base, steward):
+    keyservice = read_base("keyservice")
+    assert set(keyservice.resources) == {
+        *("Namespace", "ServiceAccount", "Service", "Deployment", "PodDisruptionBudget", "NetworkPolicy")
+    }
+    for each in (base, steward, keyservice):
         assert each.pod["serviceAccountName"] == each.resources["ServiceAccount"]["metadata"]["name"]
-    assert base.pod["serviceAccountName"] != steward.pod["serviceAccountName"]
+    assert len({each.pod["serviceAccountName"] for each in (base, steward, keyservice)}) == 3
     assert base.kustomization["namespace"] == base.resources["Namespace"]["metadata"]["name"]
     assert {container["image"] for container in base.containers} == {
         image["name"] for image in base.kustomization["images"]
@@ -56,6 +61,16 @@ def test_a_steward_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPa
         monkeypatch.setenv(name, value)
     settings = Settings.load()
     assert (settings.http_port, settings.sweep_delete, settings.root_key_file) == (8080, False, None)
+
+
+def test_a_key_service_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    keyservice = read_base("keyservice")
+    for name, value in environment(keyservice, container(keyservice)).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.http_port, settings.keyservice_port, settings.allow_clear_text) == (8080, 8443, False)
+    grace = keyservice.pod["terminationGracePeriodSeconds"]
+    assert grace > settings.keyservice_timeout + DRAIN + 5  # and the sleep before
 
 
 def container(m: Manifests) -> Any:
@@ -223,13 +238,80 @@ def test_a_fault_planted_in_the_steward_is_found(fault: str) -> None:
     assert any(finding in found for found in findings(steward)), findings(steward)
 
 
-def test_with_keys_in_kms_no_pod_gets_a_root_key() -> None:
+KEYSERVICE_FAULTS: dict[str, tuple[Plant, str]] = {
+    "clear text": (
+        lambda m: m.settings["strongroom-keyservice"].update(STRONGROOM_ALLOW_CLEAR_TEXT="true"),
+        "may speak clear text",
+    ),
+    "no certificate": (
+        lambda m: m.settings["strongroom-keyservice"].pop("STRONGROOM_KEYSERVICE_CERT_FILE"),
+        "lies in no Secret",
+    ),
+    "its key elsewhere": (
+        lambda m: m.settings["strongroom-keyservice"].update(STRONGROOM_KEYSERVICE_KEY_FILE="/tmp/tls.key"),
+        "'/tmp/tls.key' lies in no Secret",
+    ),
+    "a certificate that never changes": (
+        lambda m: container(m)["volumeMounts"][0].update(subPath="tls"),
+        "a renewed certificate would not be seen",
+    ),
+    "loopback": (
+        lambda m: m.settings["strongroom-keyservice"].update(STRONGROOM_KEYSERVICE_HOST="127.0.0.1"),
+        "where no customer reaches it",
+    ),
+    "another port": (
+        lambda m: m.settings["strongroom-keyservice"].update(STRONGROOM_KEYSERVICE_PORT="443"),
+        "it listens on 443",
+    ),
+    "metrics for customers": (
+        lambda m: m.resources["Service"]["spec"]["ports"].append({"port": 80, "targetPort": "http"}),
+        "shows customers something else",
+    ),
+    "one of it": (lambda m: m.workload["spec"].update(replicas=1), "there is one of it"),
+    "none while it rolls": (
+        lambda m: m.workload["spec"].update(strategy={"type": "Recreate"}),
+        "takes one away before",
+    ),
+    "a way to Kafka": (
+        lambda m: m.resources["NetworkPolicy"]["spec"]["egress"][1]["ports"].append({"port": 9093}),
+        "it may talk to port 9093",
+    ),
+    "key open to others": (
+        lambda m: m.pod["initContainers"][0]["command"].__setitem__(2, "0440"),
+        "open to others (mode 0440)",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", KEYSERVICE_FAULTS)
+def test_a_fault_planted_in_the_key_service_is_found(fault: str) -> None:
+    keyservice = copy.deepcopy(read_base("keyservice"))
+    plant, finding = KEYSERVICE_FAULTS[fault]
+    plant(keyservice)
+    assert any(finding in found for found in findings(keyservice)), findings(keyservice)
+
+
+ROOT_KEYS_HOLDERS = ("archive", "keyservice")
+
+
+def test_with_keys_in_kms_no_pod_is_told_of_a_root_key() -> None:
+    component = yaml.safe_load((BASE.parent / "kms" / "kustomization.yaml").read_text())
+    changes, patches = component["configMapGenerator"], component["patches"]
+    names = [f"strongroom-{holder}" for holder in ROOT_KEYS_HOLDERS]
+    assert [(each["name"], each["behavior"]) for each in changes] == [(name, "merge") for name in names]
+    assert [each["literals"] for each in changes] == [["STRONGROOM_ROOT_KEY_FILE="]] * len(names)
+    assert [each["target"]["name"] for each in patches] == names
+    for holder, each in zip(ROOT_KEYS_HOLDERS, patches, strict=True):
+        assert each["target"]["kind"] == read_base(holder).workload["kind"]
+
+
+@pytest.mark.parametrize("number", range(len(ROOT_KEYS_HOLDERS)))
+def test_with_keys_in_kms_no_pod_gets_a_root_key(number: int) -> None:
     """What the component takes away is there, and all there is."""
     component = yaml.safe_load((BASE.parent / "kms" / "kustomization.yaml").read_text())
-    [changed], [patch] = component["configMapGenerator"], component["patches"]
-    assert (changed["name"], changed["behavior"]) == ("strongroom-archive", "merge")
-    assert changed["literals"] == ["STRONGROOM_ROOT_KEY_FILE="]
-    patched, pod = yaml.safe_load(patch["patch"])["spec"]["template"]["spec"], read_base("archive").pod
+    patch = component["patches"][number]
+    patched = yaml.safe_load(patch["patch"])["spec"]["template"]["spec"]
+    pod = copy.deepcopy(read_base(ROOT_KEYS_HOLDERS[number]).pod)
     [container], [patched_container] = pod["containers"], patched["containers"]
     for holder, gone, name in (
         (pod["initContainers"], patched["initContainers"], "name"),
@@ -242,4 +324,5 @@ def test_with_keys_in_kms_no_pod_gets_a_root_key() -> None:
             holder.remove(found)
     assert pod["initContainers"] == []
     assert {mount["name"] for mount in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}
-    assert not any("secret" in volume for volume in pod["volumes"])
+    secrets = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
+    assert "strongroom-root-key" not in secrets
