@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 
 import structlog
 
@@ -18,9 +17,9 @@ class Roots:
     """One root key or several, the one to ask first in front. Of one event loop."""
 
     def __init__(self, roots: Sequence[RootKey]) -> None:
+        self.fingerprints = tuple(root.fingerprint for root in roots)
         if not roots:
             raise ValueError("nothing opens without a root key")
-        self.fingerprints = tuple(root.fingerprint for root in roots)
         for name in self.fingerprints:
             if self.fingerprints.count(name) > 1:
                 raise Fatal(
@@ -34,7 +33,7 @@ class Roots:
 
     async def wrap_all(self, key: bytes, context: Mapping[str, str]) -> dict[str, bytes]:
         """`key` under each root, by fingerprint. Raises if one can't: then the key must not be used."""
-        roots = list(self._roots)
+        roots = self._roots
         outcomes = await asyncio.gather(*(root.wrap(key, context) for root in roots), return_exceptions=True)
         failures: list[StrongroomError] = []
         wrapped = {}
@@ -82,7 +81,7 @@ class Roots:
         """
         return {
             root.fingerprint: wrapped.get(root.fingerprint) or await self._added(root, wrapped, context)
-            for root in list(self._roots)
+            for root in self._roots
         }
 
     async def failures(self) -> dict[str, StrongroomError]:
@@ -112,9 +111,7 @@ class Roots:
 
     def _ask_last(self, root: RootKey) -> None:
         """A root that does not answer costs a time-out each time that it is asked first."""
-        with suppress(ValueError):  # another task was faster
-            self._roots.remove(root)
-            self._roots.append(root)
+        self._roots = [*(each for each in self._roots if each is not root), root]
 
 
 def root_context(workspace: str, generation: int) -> dict[str, str]:

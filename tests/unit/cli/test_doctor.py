@@ -79,6 +79,24 @@ def test_what_a_person_must_mend_counts_more_than_what_may_pass(examine: Examine
     assert "none.key" in rows["root key"]["detail"]
 
 
+def test_a_root_key_in_kms_that_does_not_answer_is_named_beside_the_one_that_works(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    key = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    rows = examine(3, KMS_KEYS=key, KMS_ENDPOINT=f"http://{NOWHERE}")
+    assert rows["root key"]["state"] == "failed"
+    assert f"root key kms:{key}: " in rows["root key"]["detail"]
+    assert "no answer" in rows["root key"]["detail"]
+    assert "file:" not in rows["root key"]["detail"]
+
+
+def test_no_root_key_at_all_is_told_with_both_ways_to_name_one(examine: Examine) -> None:
+    rows = examine(2, ROOT_KEY_FILE="")
+    assert "neither STRONGROOM_KMS_KEYS nor STRONGROOM_ROOT_KEY_FILE is set" in rows["root key"]["detail"]
+
+
 def test_no_answer_is_told_with_a_remedy_for_who_runs_a_command(
     examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -216,6 +216,60 @@ NOTICED_BY: dict[str, dict[str, str]] = {
             "cache: its unit shredded, the log read, to open with the key held"
         ),
     },
+    "root.FileRoot.create": {
+        "except FileExistsError": "root's file: made where there is one",
+        "except OSError": "root's file: made in no folder",
+    },
+    "root.FileRoot.unwrap": {
+        "not blob.startswith(MAGIC)": "root in a file: a wrapping of another kind",
+        "except (InvalidTag, ValueError)": "root in a file: a wrapping flipped",
+    },
+    "root._read": {
+        "not stat.S_ISREG(found.st_mode)": "root's file: a pipe",
+        "found.st_mode & 63": "root's file: readable by its group",
+        "except FileNotFoundError": "root's file: missing",
+        "except OSError": "root's file: a folder",
+    },
+    "root._decoded": {
+        "len(key) != KEY_BYTES": "root's file: of 16 bytes",
+    },
+    "roots.Roots.__init__": {
+        "not roots": "roots: none",
+        "self.fingerprints.count(name) > 1": "roots: one twice",
+    },
+    "roots.Roots.wrap_all": {
+        "failures.append(outcome)": "roots: one of two is down, to wrap",
+        "failures": "roots: one of two is down, to wrap",
+        "raise outcome": "roots: a fault of ours in one of two, to wrap",
+    },
+    "roots.Roots.unwrap": {
+        "not failed": "root: another one, to read",
+        "raise max": "roots: both down, to open",
+    },
+    "roots.Roots._added": {
+        "failures.append(error)": "rewrapping: KMS may not hand the key on, and nobody opens it",
+        "except StrongroomError": "rewrapping: KMS may not hand the key on, and nobody opens it",
+    },
+    "kms.KmsRoot.named": {
+        "not _is_key(arn)": "root in KMS: an alias that stands for no key",
+    },
+    "kms.KmsRoot.wrap": {
+        "_require('wrapped by', wrapped.key, self._arn)": "root in KMS: wrapped by another key",
+    },
+    "kms.KmsRoot.unwrap": {
+        "not 1 <= len(blob) <= BLOB_MAX": "root in KMS: a wrapping longer than KMS takes",
+        "_require('opened by', unwrapped.key, self._arn)": "root in KMS: opened by another key",
+    },
+    "kms.KmsRoot.take_over": {
+        "_require('opened by', again.source, source)": "root in KMS: handed on from another key",
+        "_require('wrapped by', again.key, self._arn)": "root in KMS: handed on to another key",
+    },
+    "kms._require": {
+        "answered != asked": "root in KMS: opened by another key",
+    },
+    "kms._stored": {
+        "not 1 <= len(blob) <= BLOB_MAX": "root in KMS: wrapped as nothing",
+    },
     "withdraw._turn": {
         "row is None": "withdrawing: a key that is not there",
         "row.state is State.TOMBSTONE": "shredded unit: its marker is gone, to enable",

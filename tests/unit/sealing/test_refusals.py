@@ -8,6 +8,7 @@ import pytest
 from tests.unit.sealing import (
     scenarios_of_buckets,
     scenarios_of_readers,
+    scenarios_of_roots,
     scenarios_of_rows,
     scenarios_of_sealing,
     scenarios_of_time,
@@ -36,6 +37,7 @@ SOURCES = (
     scenarios_of_time,
     scenarios_of_buckets,
     scenarios_of_readers,
+    scenarios_of_roots,
 )  # of SCENARIOS
 
 
