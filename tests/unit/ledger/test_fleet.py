@@ -114,6 +114,14 @@ async def test_a_change_never_overwrites_what_it_did_not_read() -> None:
     assert await fleet.stored_fleet(store, retry()) == worker(C)
 
 
+async def test_a_change_to_what_is_there_writes_nothing() -> None:
+    store = await begun(A, B)
+    before = (await store.get(FLEET)).body
+    store.faults.add(Fault.DENIED, operation="put", times=None)
+    await fleet.change_roots(store, [B, A], Retry(attempts=1))
+    assert (await store.get(FLEET)).body == before
+
+
 async def test_there_is_nothing_to_change_before_the_first_worker() -> None:
     with pytest.raises(Fatal, match=r"fleet\.json is not there"):
         await fleet.change_roots(MemoryStore(), [A], retry())

@@ -109,8 +109,11 @@ async def test_without_any_root_key_in_reach_no_worker_starts() -> None:
 
 async def test_a_root_key_that_no_waiting_mends_stops_a_worker() -> None:
     started = Started()
-    started.kms[A].fails["encrypt"] = Unavailable("one is down")
     started.kms[B].fails["encrypt"] = Fatal("two is gone", remedy="Name another")
+    for enroll in (True, False):
+        with pytest.raises(Fatal, match=r"two is gone.*Name another"):
+            await started.check("root key", enroll=enroll)
+    started.kms[A].fails["encrypt"] = Unavailable("one is down")
     for enroll in (True, False):
         with pytest.raises(Fatal, match=r"one is down.*two is gone.*Name another"):
             await started.check("root key", enroll=enroll)
