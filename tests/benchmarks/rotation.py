@@ -7,6 +7,7 @@ Fails if a request touched data/, if anything was lost, or if a unit's row is no
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -119,6 +120,7 @@ def measure(fleet: Fleet, days: int, rounds: int, rate: int) -> None:
     )
     assert worker.stop() == 0
     report = fleet.json("verify", "--deep")
+    assert report["objects"] > units * rounds, "there were fewer objects than were to be"
     print(
         f"archived meanwhile: {live:,} records; verify --deep: {report['opened']:,} objects opened, "
         f"{report['lines']:,} records counted; clean: {report['clean']}"
@@ -193,7 +195,7 @@ async def fill(days: int, rounds: int) -> int:
         ledger = await opened.enter_async_context(opening.open_ledger(settings))
         await ledger.put(chain.genesis, entries.encode(genesis), condition=IF_ABSENT)
         head = after_genesis(chain, entries.encode(genesis))
-        values = [value for _, value in records(1, KEYS, KEYS, SIZE)][:SOURCES]
+        values = list(one_of_each_source(dict(zip(keys, range(KEYS), strict=True))))
         for _ in range(rounds):
             batch = Batch(head.next)
             found = [
@@ -205,6 +207,17 @@ async def fill(days: int, rounds: int) -> int:
             batch.extend(head.next + len(found), len(found), uptime=0.0, oldest=now)
             head = (await flusher.flush(chain, batch, done(head))).head
         return head.next
+
+
+def one_of_each_source(keys: Mapping[str, int]) -> Iterator[bytes]:
+    """`keys`: write key → its number."""
+    met: set[int] = set()
+    for _, value in records(1, KEYS * 100, KEYS, SIZE):
+        source = keys[json.loads(value)["writeKey"]] % SOURCES
+        if source not in met:
+            met.add(source)
+            yield value
+    assert len(met) == SOURCES, "the sample has no record of some source"
 
 
 if __name__ == "__main__":
