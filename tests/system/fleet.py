@@ -93,6 +93,7 @@ class Fleet:
     settings: dict[str, str] = field(default_factory=dict)
     trust: Path | None = None
     workers: list[Worker] = field(default_factory=list)
+    command: tuple[str | Path, ...] = (COMMAND,)
 
     @property
     def root_key_file(self) -> Path:
@@ -121,7 +122,7 @@ class Fleet:
     ) -> "subprocess.CompletedProcess[bytes]":
         """One command to its end; asserts its exit code."""
         done = subprocess.run(
-            [COMMAND, *arguments],
+            [*self.command, *arguments],
             env=self.environment(changed),
             input=stdin,
             capture_output=True,
@@ -153,7 +154,7 @@ class Fleet:
         log_file = self.folder / f"{name}-{len(self.workers)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [COMMAND, "worker", role],
+                [*self.command, "worker", role],
                 env=self.environment({"STRONGROOM_HTTP_PORT": str(port), **settings}),
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -34,7 +34,13 @@ def produce(bootstrap: str, topic: str, records: Iterable[tuple[str, bytes]]) ->
             ends[message.partition()] = max(ends.get(message.partition(), 0), message.offset() + 1)
 
     producer = Producer(
-        {"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 20, "compression.type": "lz4"}
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": 20,
+            "compression.type": "lz4",
+            "message.max.bytes": 4_000_000,  # before it is compressed; the broker looks at it after
+        }
     )
     for key, value in records:
         _produce(producer, topic, key, value, acknowledged)
