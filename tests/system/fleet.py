@@ -150,11 +150,15 @@ class Fleet:
 
     def worker(self, name: str = "worker-0", *, role: str = "archive", **settings: str) -> Worker:
         """Started, and not waited for."""
-        port = _free_port()
+        return self.started(name, "worker", role, **settings)
+
+    def started(self, name: str, *command: str, **settings: str) -> Worker:
+        """`strongroom` with this command, which serves health on a port."""
+        port = free_port()
         log_file = self.folder / f"{name}-{len(self.workers)}.log"
         with log_file.open("wb") as log:
             process = subprocess.Popen(
-                [*self.command, "worker", role],
+                [*self.command, *command],
                 env=self.environment({"STRONGROOM_HTTP_PORT": str(port), **settings}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -188,7 +192,7 @@ def wait_until(holds: Callable[[], bool], within: float, otherwise: Callable[[],
         time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         return int(s.getsockname()[1])
