@@ -12,6 +12,7 @@ from topics import (
     audit,
     origin_observations,
     origin_verdicts,
+    policy_applied,
     raw_events,
     rejections,
     retention_tasks,
@@ -20,6 +21,9 @@ from topics import (
 )
 
 DAY_MS = 86_400_000
+HEARTBEATS_KEPT_MS = (
+    600_000  # of policy-applied: a reader reads every heartbeat that compaction has not dropped
+)
 FRAMING_BYTES = 1024  # key, headers and batch header around a value of the largest size
 POLICY_PARTITIONS = 8  # every worker reads policy topics whole: partitions only spread the brokers' work
 
@@ -43,6 +47,7 @@ class TopicSpec:
     cleanup: Cleanup
     replication: int = 3
     retention_ms: int | None = None
+    uncompacted_ms: int = DAY_MS  # of a compacted topic: for how long older values and deletions can be read
     timestamp_type: TimestampType = TimestampType.CREATE
     max_message_bytes: int
 
@@ -64,11 +69,11 @@ class TopicSpec:
             configs["retention.ms"] = str(-1 if self.retention_ms is None else self.retention_ms)
         else:
             # a reader that was away for less than half of this sees every deletion (docs/policy.md)
-            configs["delete.retention.ms"] = str(DAY_MS)
+            configs["delete.retention.ms"] = str(self.uncompacted_ms)
             # time to mend an older value that was published after a newer one (workers/ledger/policy_book.py)
-            configs["min.compaction.lag.ms"] = str(DAY_MS)
+            configs["min.compaction.lag.ms"] = str(self.uncompacted_ms)
             # short segments, compacted early: a starting worker reads the topic whole
-            configs["segment.ms"] = str(DAY_MS)
+            configs["segment.ms"] = str(self.uncompacted_ms)
             configs["min.cleanable.dirty.ratio"] = "0.1"
         return configs
 
@@ -111,6 +116,13 @@ TOPICS: tuple[TopicSpec, ...] = (
         partitions=POLICY_PARTITIONS,
         cleanup=Cleanup.COMPACT,
         max_message_bytes=origin_verdicts.OriginVerdict.max_bytes + FRAMING_BYTES,
+    ),
+    TopicSpec(
+        name=policy_applied.NAME,
+        partitions=1,
+        cleanup=Cleanup.COMPACT,
+        uncompacted_ms=HEARTBEATS_KEPT_MS,
+        max_message_bytes=policy_applied.PolicyApplied.max_bytes + FRAMING_BYTES,
     ),
     TopicSpec(
         name=rejections.NAME,

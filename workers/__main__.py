@@ -30,7 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "ledger": ("workers.cli.ledger", "Show what the ledger says, and put losses on record."),
     "manifest": ("workers.cli.manifest", "List archived objects with what opens them, as JSON lines."),
     "orphans": ("workers.cli.orphans", "List and sweep objects that crashes left behind."),
-    "policy": ("workers.cli.policy", "Spread policy from the bucket to Kafka."),
+    "policy": ("workers.cli.policy", "Spread policy to Kafka, and show which workers have applied it."),
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),
     "readers": ("workers.cli.readers", "Add, list and revoke readers of the key service."),
     "send": ("workers.cli.send", "Send events to raw-events."),

@@ -11,13 +11,14 @@ from topics.times import iso_ms
 from topics.write_keys import KeyState, WriteKey, checked_key, codec
 from workers import opening
 from workers.by import By
-from workers.cli import output, running
+from workers.cli import output, roll_call, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.ledger import policy_commands
 from workers.ledger.policy_chain import PolicyChain
-from workers.ledger.policy_commands import Books, Rotated, new_key
+from workers.ledger.policy_commands import Books, new_key
 from workers.ledger.policy_kinds import WRITE_KEYS
+from workers.observe.roll_call import Answers
 from workers.settings import Settings
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ def keys() -> None:
 def add(key: str | None, workspace: str, source: str, reason: str, as_json: bool) -> None:
     """Register KEY, or a fresh key, as active."""
     name = new_key() if key is None else key
-    added = _change(lambda books, by: policy_commands.add_key(books, name, workspace, source, by), reason)
+    added, _ = _change(lambda books, by: policy_commands.add_key(books, name, workspace, source, by), reason)
     _show_one(added, as_json)
 
 
@@ -98,43 +99,74 @@ def list_keys(workspace: str | None, state: str | None, as_json: bool) -> None:
     "--overlap", type=Duration(), default="7d", show_default=True, help="How long OLD goes on working."
 )
 @click.option("--reason", default="", help="Why; kept in the history.")
+@roll_call.wait_option
 @output.json_option
-def rotate(old: str, new: str | None, overlap: int, reason: str, as_json: bool) -> None:
+def rotate(old: str, new: str | None, overlap: int, reason: str, wait: float | None, as_json: bool) -> int:
     """Make a new key active at once, and let OLD end after an overlap."""
     name = new_key() if new is None else new
-    rotated: Rotated = _change(
-        lambda books, by: policy_commands.rotate_key(books, old, name, overlap, by), reason
+    rotated, heard = _change(
+        lambda books, by: policy_commands.rotate_key(books, old, name, overlap, by), reason, (old, name), wait
     )
     if as_json:
-        output.print_json({part: _json(value) for part, value in rotated._asdict().items()})
+        shown = {part: _json(value) for part, value in rotated._asdict().items()}
+        output.print_json(shown if heard is None else {**shown, "workers": roll_call.as_json(heard)})
     else:
         _show_many(rotated, as_json)
+    return 0 if heard is None else roll_call.told(heard)
 
 
 @keys.command()
 @click.argument("key")
 @click.option("--reason", required=True, help="Why; kept for ever.")
+@roll_call.wait_option
 @output.json_option
-def revoke(key: str, reason: str, as_json: bool) -> None:
+def revoke(key: str, reason: str, wait: float | None, as_json: bool) -> int:
     """Stop KEY at once, for ever. Returns when all in-sync replicas have it."""
-    _show_one(_change(lambda books, by: policy_commands.revoke_key(books, key, by), reason), as_json)
+    return _end(policy_commands.revoke_key, key, reason, wait, as_json)
 
 
 @keys.command()
 @click.argument("key")
 @click.option("--reason", required=True, help="Why; kept for ever.")
+@roll_call.wait_option
 @output.json_option
-def abuse(key: str, reason: str, as_json: bool) -> None:
+def abuse(key: str, reason: str, wait: float | None, as_json: bool) -> int:
     """Stop KEY at once, for ever, and keep an eye on what still arrives with it."""
-    _show_one(_change(lambda books, by: policy_commands.abuse_key(books, key, by), reason), as_json)
+    return _end(policy_commands.abuse_key, key, reason, wait, as_json)
 
 
-def _change(command: Callable[[Books, By], Awaitable[T]], reason: str) -> T:
+def _end(
+    command: Callable[[Books, str, By], Awaitable[WriteKey]],
+    key: str,
+    reason: str,
+    wait: float | None,
+    as_json: bool,
+) -> int:
+    """Ends `key` for ever, shows it, and waits for the workers if that is asked for; the exit code."""
+    ended, heard = _change(lambda books, by: command(books, key, by), reason, (key,), wait)
+    if as_json and heard is not None:
+        output.print_json({**_json(ended), "workers": roll_call.as_json(heard)})
+    else:
+        _show_one(ended, as_json)
+    return 0 if heard is None else roll_call.told(heard)
+
+
+def _change(
+    command: Callable[[Books, By], Awaitable[T]],
+    reason: str,
+    keys: Iterable[str] = (),
+    wait: float | None = None,
+) -> tuple[T, Answers | None]:
+    """What the command returns, and what the workers say of these keys where `wait` (seconds) is given."""
     settings = Settings.load()
 
-    async def run() -> T:
+    async def run() -> tuple[T, Answers | None]:
         async with open_policy(settings) as books:
-            return await command(books, asked_by(settings, reason))
+            done = await command(books, asked_by(settings, reason))
+        if wait is None:
+            return done, None
+        placed = roll_call.places(books.keys.placed, keys)
+        return done, await roll_call.applied_by_all(settings, placed, wait)
 
     return running.run(run())
 

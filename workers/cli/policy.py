@@ -1,4 +1,4 @@
-"""`strongroom policy publish`, and what all commands that change policy share: who asks, and the books."""
+"""`strongroom policy`: spreads it, and shows who has it. And what all commands that change it share."""
 
 import getpass
 import os
@@ -9,18 +9,26 @@ from contextlib import asynccontextmanager
 
 import click
 
+from topics.policy_applied import PolicyApplied
 from workers import opening
 from workers.by import By
-from workers.cli import output, running
+from workers.cli import output, roll_call, running
 from workers.ledger.policy_commands import Books, open_books
+from workers.observe.roll_call import Answers
 from workers.settings import Settings
 
 FINDINGS = 1  # exit code
+WORKERS = ("worker", "state", *roll_call.TOPICS, "behind", "age", "heard")
+MEANING = {
+    "lags": "lags: it has not applied what the topics hold",
+    "holds": "holds: its copy is too old to decide on",
+    "silent": "is silent: it was killed, suspended, or can't reach Kafka; it counts as gone",
+}
 
 
 @click.group()
 def policy() -> None:
-    """Spread policy from the bucket to Kafka."""
+    """Spread policy from the bucket to Kafka, and show which workers have applied it."""
 
 
 @policy.command()
@@ -34,6 +42,52 @@ def publish(as_json: bool) -> int:
     published, findings = running.run(_publish(Settings.load()))
     output.record({**published, "findings": findings}, as_json=as_json)
     return FINDINGS if findings else 0
+
+
+@policy.command()
+@output.json_option
+def status(as_json: bool) -> int:
+    """Show what policy each worker has applied. Exit 1 if one lags, holds or is not heard, or there is none.
+
+    `behind` is in records of write keys and workspaces; `heard` is the time since its last report, `age` that
+    of its copy at that time, both in seconds.
+    """
+    heard, roll = running.run(roll_call.everybody(Settings.load()))
+    now = time.time_ns() // 1_000_000
+    states = {
+        worker: _state(report, heard)
+        for worker, report in sorted(roll.reports.items())
+        if worker in {*heard.confirmed, *heard.lagging, *heard.silent}
+    }
+    rows = []
+    for worker, state in states.items():
+        report = roll.reports[worker]
+        versions = {part.topic: sum(part.version) + len(part.version) for part in report.applied}
+        rows.append(
+            (
+                worker,
+                state,
+                *(versions.get(topic) for topic in roll_call.TOPICS),
+                roll.behind(report),
+                round(report.age_ms / 1000, 1),
+                round(max(0, now - report.at) / 1000, 1),
+            )
+        )
+    output.table(WORKERS, rows, as_json=as_json, title="What each worker has applied")
+    amiss = {worker: state for worker, state in states.items() if state != "current"}
+    for worker, state in amiss.items():
+        output.say(f"{output.visible(worker)} {MEANING[state]}")
+    if not heard.confirmed and not heard.lagging:
+        output.say("no worker was heard: nobody applies policy")
+    return FINDINGS if amiss or not states else 0
+
+
+def _state(report: PolicyApplied, heard: Answers) -> str:
+    if report.worker in heard.silent:
+        return "silent"
+    if report.worker in heard.lagging:
+        return "lags"
+    return "holds" if report.age_ms > report.stale_after_ms else "current"
 
 
 async def _publish(settings: Settings) -> tuple[dict[str, int], list[str]]:

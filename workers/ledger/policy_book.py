@@ -27,10 +27,20 @@ from workers.store.retry import Retry
 AT_ONCE = 200  # records on their way to Kafka
 
 
+class Place(Protocol):
+    """Where a record stands in its topic."""
+
+    @property
+    def partition(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
+
+
 class Publisher(Protocol):
     """Returns when all in-sync replicas have the record. Raises Retryable."""
 
-    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> object: ...
+    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Place: ...
 
 
 class Unpublished(Retryable):
@@ -56,6 +66,7 @@ class PolicyBook(Generic[P]):
         self._publisher = publisher
         self._prefix = prefix
         self._retry = retry
+        self.placed: dict[str, Place] = {}  # key → where this book last published it
 
     async def change(self, edits: Mapping[str, Callable[[P | None], P | None]], by: By) -> dict[str, P]:
         """PolicyChain.change, then publishes; returns when all in-sync replicas have it.
@@ -114,8 +125,9 @@ class PolicyBook(Generic[P]):
 
     async def _publish(self, values: Iterable[P]) -> None:
         kind = self.chain.kind
-        records = [(kind.key(value).encode(), kind.codec.encode(value)) for value in values]
-        await self._send(self._prefix + kind.topic, records)
+        keyed = [(kind.key(value), kind.codec.encode(value)) for value in values]
+        places = await self._send(self._prefix + kind.topic, [(key.encode(), value) for key, value in keyed])
+        self.placed.update((key, place) for (key, _), place in zip(keyed, places, strict=True))
 
     async def _announce(self, shard: int, after: int, head: int) -> None:
         """The audit records of the entries (after, head]."""
@@ -147,8 +159,10 @@ class PolicyBook(Generic[P]):
             after=msgspec.Raw(bytes(change.after)),
         )
 
-    async def _send(self, topic: str, records: list[tuple[bytes, bytes]]) -> None:
-        await together(lambda record: self._publisher.send_and_wait(topic, *record), records, at_once=AT_ONCE)
+    async def _send(self, topic: str, records: list[tuple[bytes, bytes]]) -> list[Place]:
+        return await together(
+            lambda record: self._publisher.send_and_wait(topic, *record), records, at_once=AT_ONCE
+        )
 
     async def _mark(self, shard: int, seq: int) -> None:
         """May go back when two writers publish at once: what is between is then published again."""

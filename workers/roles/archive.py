@@ -1,7 +1,9 @@
 """The archive role: raw events in, sealed objects and ledger entries out. Joins the parts."""
 
 import asyncio
+import contextlib
 import gc
+import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,8 +12,9 @@ from importlib.metadata import version
 
 import structlog
 
-from topics import raw_events
+from topics import policy_applied, raw_events
 from workers import opening
+from workers.errors import StrongroomError
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, SortLimits
 from workers.ledger.entries import Writer
@@ -20,6 +23,7 @@ from workers.ledger.pack import Compression, Packer
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
 from workers.roles import process
+from workers.roles.applied import AppliedReports
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
@@ -30,10 +34,12 @@ from workers.roles.watch import Watch
 from workers.settings import Settings
 from workers.store.retry import Retry
 from workers.stream.archive import ArchiveStream, StreamOptions
+from workers.stream.publish import Publisher
 
 log = structlog.get_logger()
 
 SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
+PUBLISHER_CLOSES = 3.0  # seconds
 DRAIN_MARGIN = 2.0  # seconds that the stream grants the owner's last flush beyond its own limit
 
 
@@ -59,6 +65,18 @@ async def _archive(settings: Settings) -> None:
         opened.push_async_callback(copy.stop)
         await copy.start()
         log.info("policy_loaded", keys=len(policy), versions=copy.versions())
+        publisher = Publisher(surroundings.connection)
+        await publisher.start()
+        opened.push_async_callback(_closed, publisher)
+        reports = AppliedReports(
+            copy,
+            publisher,
+            settings.topic_prefix + policy_applied.NAME,
+            settings.instance_id or f"{socket.gethostname()}:{os.getpid()}",
+            settings.policy_stale_after,
+            now,
+        )
+        opened.push_async_callback(reports.stop)
 
         threads = opened.enter_context(ThreadPoolExecutor(SEALING_THREADS, "seal"))
         writer = Writer(settings.instance_id or socket.gethostname(), version("strongroom"))
@@ -110,8 +128,14 @@ async def _archive(settings: Settings) -> None:
         server.watch(watch)
         calm_collector()
         tomorrow = Tomorrow(keys, now)
-        await first_of(stream.run, watch.run, copy.follow, tomorrow.run, lambda: owner.failed)
+        await first_of(stream.run, watch.run, copy.follow, reports.run, tomorrow.run, lambda: owner.failed)
     log.info("stopped")
+
+
+async def _closed(publisher: Publisher) -> None:
+    """What it sends is for people to look at: its end must not hold up the worker's."""
+    with contextlib.suppress(TimeoutError, StrongroomError):
+        await asyncio.wait_for(publisher.stop(), PUBLISHER_CLOSES)
 
 
 def calm_collector() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from topics import workspaces, write_keys
+from topics.policy_applied import Applied as AppliedTopic
 from workers.intake.policy import KEPT_OUT, Applied, Policy
 from workers.observe import metrics
 from workers.stream.compacted import CompactedReader
@@ -20,12 +21,13 @@ class PolicyCopy:
         self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float
     ) -> None:
         self._stale_after = stale_after  # seconds
+        self.changed = asyncio.Event()  # set when a record was applied; whoever waits for it clears it
 
         def key(key: bytes | None, value: bytes | None) -> None:
-            _tell(write_keys.NAME, policy.apply_write_key(value))
+            self._tell(write_keys.NAME, policy.apply_write_key(value))
 
         def workspace(key: bytes | None, value: bytes | None) -> None:
-            _tell(workspaces.NAME, policy.apply_workspace(value))
+            self._tell(workspaces.NAME, policy.apply_workspace(value))
 
         self.readers = {
             topic: CompactedReader(connection, topic_prefix + topic, apply)
@@ -56,9 +58,16 @@ class PolicyCopy:
     def versions(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(reader.version) for name, reader in self.readers.items()}
 
+    def applied(self) -> tuple[AppliedTopic, ...]:
+        """The versions, with the logs that they are of."""
+        return tuple(
+            AppliedTopic(topic=name, topic_id=reader.topic_id, version=tuple(reader.version))
+            for name, reader in self.readers.items()
+        )
 
-def _tell(topic: str, outcome: Applied) -> None:
-    """A record that was kept out changes nothing here; somebody should know that it was written."""
-    if outcome in KEPT_OUT:
-        metrics.POLICY_KEPT_OUT.labels(topic=topic, cause=outcome).inc()
-        log.warning("policy_record_kept_out", topic=topic, cause=outcome)
+    def _tell(self, topic: str, outcome: Applied) -> None:
+        """A record that was kept out changes nothing here; somebody should know that it was written."""
+        self.changed.set()
+        if outcome in KEPT_OUT:
+            metrics.POLICY_KEPT_OUT.labels(topic=topic, cause=outcome).inc()
+            log.warning("policy_record_kept_out", topic=topic, cause=outcome)

@@ -69,6 +69,11 @@ class CompactedReader:
         """The highest offset applied, by partition; -1 where nothing was."""
         return [self._next[partition] - 1 for partition in sorted(self._next)]
 
+    @property
+    def topic_id(self) -> str:
+        """Of the log that the version is of."""
+        return self._topic_id
+
     def age(self) -> float:
         """Seconds for which this copy may have missed something. Infinite until it was loaded."""
         return monotonic() - self._fresh_at if self._fresh_at is not None else float("inf")

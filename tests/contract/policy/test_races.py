@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.contract.policy.world import NOW, PREFIX, Topics, by, impatient, set_up, shuffled, writer
+from tests.contract.policy.world import NOW, PREFIX, Spot, Topics, by, impatient, set_up, shuffled, writer
 from topics.write_keys import KeyState
 from workers.intake.key_states import Refused
 from workers.ledger.policy_commands import abuse_key, add_key, revoke_key, rotate_key
@@ -113,11 +113,11 @@ class Paused:
         self.topics = topics
         self.reached, self.go_on = asyncio.Event(), asyncio.Event()
 
-    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> None:
+    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Spot:
         if topic == f"{PREFIX}write-keys" and b'"retiring"' in value:
             self.reached.set()
             await self.go_on.wait()
-        await self.topics.send_and_wait(topic, key, value)
+        return await self.topics.send_and_wait(topic, key, value)
 
 
 async def test_a_writer_that_was_paused_before_publishing_does_not_bring_a_key_back() -> None:

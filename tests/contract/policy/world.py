@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Awaitable, Callable
 from itertools import count, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from topics.workspaces import SourceType, Workspace
 from topics.write_keys import WriteKey, codec
@@ -21,6 +21,11 @@ PREFIX = "eu."
 NOW = 1_000_000_000_000
 
 
+class Spot(NamedTuple):
+    partition: int
+    offset: int
+
+
 class Topics:
     """Kafka as a publisher sees it. `turn` is awaited before a record is appended and after."""
 
@@ -29,12 +34,14 @@ class Topics:
         self.down: Exception | None = None
         self.turn = turn or _at_once
 
-    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> None:
+    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Spot:
         await self.turn()
         if self.down:
             raise self.down
         self.log.append((topic, key, value))
+        spot = Spot(0, len(self.log) - 1)
         await self.turn()
+        return spot
 
     def of(self, topic: str) -> list[bytes]:
         return [value for name, _, value in self.log if name == PREFIX + topic]

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from tests.contract.policy.world import Spot
 from tests.unit.intake.making import NOW, Record, envelope, key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, done, log_id, retry
 from topics.workspaces import Source, SourceType
@@ -44,8 +45,8 @@ ENTRIES = 4
 class Unheard:
     """Where policy would be published."""
 
-    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> None:
-        return None
+    async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Spot:
+        return Spot(0, 0)
 
 
 class Archive(NamedTuple):

@@ -10,6 +10,7 @@ from topics import (
     audit,
     origin_observations,
     origin_verdicts,
+    policy_applied,
     rejections,
     retention_tasks,
     workspaces,
@@ -19,6 +20,7 @@ from topics.audit import AuditRecord
 from topics.codec import Codec
 from topics.origin_observations import OriginObservation
 from topics.origin_verdicts import OriginVerdict, VerdictKind
+from topics.policy_applied import Applied, PolicyApplied
 from topics.rejections import Rejection
 from topics.retention_tasks import RetentionTask
 from workers.errors import Poison
@@ -78,14 +80,31 @@ VERDICT = OriginVerdict(
     shard=2,
     seq=3,
 )
+APPLIED = PolicyApplied(
+    worker="worker-0",
+    at=1,
+    age_ms=200,
+    stale_after_ms=5000,
+    applied=(Applied(topic="write-keys", topic_id="q1", version=(4, -1)),),
+)
 ALL: list[tuple[Codec[Any], Any, bytes]] = [
     (rejections.codec, REJECTION, b"acme"),
     (retention_tasks.codec, TASK, b"_platform"),
     (audit.codec, AUDIT, b"acme"),
     (origin_observations.codec, OBSERVATION, b"k1"),
     (origin_verdicts.codec, VERDICT, b"k1 copy.example"),
+    (policy_applied.codec, APPLIED, b"worker-0"),
 ]
-MODULES = (rejections, retention_tasks, audit, origin_observations, origin_verdicts, write_keys, workspaces)
+MODULES = (
+    rejections,
+    retention_tasks,
+    audit,
+    origin_observations,
+    origin_verdicts,
+    policy_applied,
+    write_keys,
+    workspaces,
+)
 
 
 @pytest.mark.parametrize(("codec", "value", "key"), ALL)
@@ -113,6 +132,8 @@ def test_unknown_fields_survive_and_unknown_versions_do_not(
     [
         (rejections.codec, REJECTION, {"records": 0}),
         (rejections.codec, REJECTION, {"offsets": list(range(11))}),
+        (policy_applied.codec, APPLIED, {"worker": ""}),
+        (policy_applied.codec, APPLIED, {"ageMs": -1}),
         (retention_tasks.codec, TASK, {"day": "yesterday"}),
         (retention_tasks.codec, TASK, {"clock": "none"}),
         (audit.codec, AUDIT, {"workspace": "../x"}),
