@@ -79,7 +79,7 @@ async def rotate_key(books: Books, old: str, new: str, overlap_ms: int, by: By) 
     except Refused as refusal:
         raise Refused(
             f"{refusal.message}; {new} is registered already, and active",
-            remedy=f"Use {new}, or revoke it too",
+            remedy=f"{refusal.remedy}. Of {new}: use it, or revoke it too",
         ) from None
     return Rotated(retired, added)
 

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import random
+from collections import Counter
 
 import pytest
 
 from tests.contract.policy.world import NOW, PREFIX, Spot, Topics, by, impatient, set_up, shuffled, writer
-from topics.write_keys import KeyState
+from topics.write_keys import KeyState, WriteKey
 from workers.intake.key_states import Refused
 from workers.ledger.policy_commands import abuse_key, add_key, revoke_key, rotate_key
 from workers.ledger.policy_entries import shard_of
@@ -40,18 +41,43 @@ async def check_stands(store: MemoryStore, topics: Topics, state: KeyState) -> N
     assert (await chain.replay(shard_of("old")))[1] == []
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-async def test_whatever_runs_beside_a_revocation_it_stands(seed: int) -> None:
+@pytest.mark.parametrize("seeds", [range(first, first + 100) for first in range(0, 1000, 100)])
+async def test_of_a_thousand_races_of_rotations_and_a_revocation_the_revocation_stands(seeds: range) -> None:
+    """They are interleaved anew at each request to the store and to Kafka; a failing seed is named."""
+    refused = Counter[int]()
+    for seed in seeds:
+        try:
+            refused[await rotations_refused(seed)] += 1
+        except BaseException as error:
+            error.add_note(f"seed {seed}")
+            raise
+    # one of the two always comes too late, and at times, but not always, both do
+    assert min(refused[1], refused[2]) >= len(seeds) / 5
+
+
+async def rotations_refused(seed: int) -> int:
+    """One race: how many of its two rotations came too late."""
     store, topics = await prepared(seed)
-    outcomes = await asyncio.gather(
+    delay = random.Random(seed).randrange(200)
+
+    async def revoked() -> WriteKey:
+        for _ in range(delay):  # a rotation makes its new key first
+            await asyncio.sleep(0)
+        return await revoke_key(writer(store, topics), "old", by("leaked"))
+
+    rotation, revocation, other = await asyncio.gather(
         rotate_key(writer(store, topics), "old", "new", DAY_MS, by("yearly")),
-        revoke_key(writer(store, topics), "old", by("leaked")),
+        revoked(),
         rotate_key(writer(store, topics), "old", "new2", DAY_MS, by("yearly")),
         return_exceptions=True,
     )
-    assert not isinstance(outcomes[1], BaseException)
-    assert all(isinstance(outcome, Refused) for outcome in outcomes if isinstance(outcome, BaseException))
+    assert not isinstance(revocation, BaseException)
+    refused = [outcome for outcome in (rotation, other) if isinstance(outcome, BaseException)]
+    for refusal in refused:
+        assert isinstance(refusal, Refused), refusal
+        assert refusal.remedy.startswith(("Revoked is final", "From here it can become: abused, revoked"))
     await check_stands(store, topics, KeyState.REVOKED)
+    return len(refused)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

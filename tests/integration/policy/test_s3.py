@@ -11,6 +11,8 @@ from workers.store.s3 import open_s3
 
 
 class TestPolicyOnS3(PolicyContract):
+    races = 24
+
     @pytest.fixture
     async def store(self, s3: S3) -> AsyncIterator[Store]:
         store = await open_s3(s3.bucket(), endpoint=s3.endpoint, region=s3.region)
