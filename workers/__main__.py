@@ -16,6 +16,7 @@ from workers.errors import StrongroomError
 COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("workers.cli.config", "Print every setting, its value and where it came from."),
     "context": ("workers.cli.context", "Print what Amazon's clients must be given to open an object."),
+    "csp": ("workers.cli.csp", "Print and check what a page's policy must allow."),
     "demo": (
         "workers.cli.demo",
         "Archive sample events on an embedded Kafka and S3, and show it.",

@@ -132,7 +132,8 @@ def _command(name: str, command: click.Command) -> Iterator[tuple[str, str]]:
     if isinstance(command, click.Group):
         for inner, each in sorted(command.commands.items()):
             yield from _command(f"{name} {inner}", each)
-        return
+        if not command.invoke_without_command:
+            return
     arguments = [
         part.make_metavar(click.Context(command))
         for part in command.params

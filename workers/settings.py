@@ -214,6 +214,12 @@ class Settings(BaseSettings):
         None, "PEM file of that port's certificate: it then speaks HTTPS alone, to probes and to Prometheus"
     )
     http_key_file: Path | None = setting(None, "PEM file of that certificate's private key")
+    snippet_cdn: str = setting(
+        "cdn.segment.com", "Host, or URL, that serves the SDK to pages; `strongroom csp` asks policies for it"
+    )
+    snippet_collectors: str = setting(
+        "api.segment.io", "Hosts, or URLs, that pages send their calls to, with commas between them; likewise"
+    )
     actor: str | None = setting(
         None, "Who is recorded as having changed policy; without it, the user and the machine"
     )
