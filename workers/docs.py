@@ -130,16 +130,21 @@ def _find(name: str) -> click.Command:
 
 def _command(name: str, command: click.Command) -> Iterator[tuple[str, str]]:
     if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield _row(name, command)
         for inner, each in sorted(command.commands.items()):
             yield from _command(f"{name} {inner}", each)
-        if not command.invoke_without_command:
-            return
+        return
+    yield _row(name, command)
+
+
+def _row(name: str, command: click.Command) -> tuple[str, str]:
     arguments = [
         part.make_metavar(click.Context(command))
         for part in command.params
         if isinstance(part, click.Argument)
     ]
-    yield (
+    return (
         f"`{' '.join(['strongroom', name, *arguments])}`",
         (command.help or "").split("\n\n")[0].replace("\n", " "),
     )

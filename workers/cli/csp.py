@@ -1,4 +1,4 @@
-"""`strongroom csp`: what a page's Content-Security-Policy must have for the analytics snippet, and what it lacks."""
+"""`strongroom csp`: what a page's policy must have for the analytics snippet, and what it lacks."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -10,8 +10,8 @@ import click
 from workers.cli import output
 from workers.csp import needs as needs_of
 from workers.csp.advice import Change, advise
-from workers.csp.needs import Need, Snippet
-from workers.csp.page import Page, read_page
+from workers.csp.needs import SAMPLE_KEY, Need, Snippet
+from workers.csp.page import Page, read_page, write_key
 from workers.csp.policy import Policy, serialize
 from workers.csp.sources import parse_url
 from workers.csp.verdict import Finding, Outcome, judge_all
@@ -22,31 +22,34 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 SOMEBODY = "https://page.invalid/"  # a page that is none of the hosts: 'self' is nobody's without --page
 COLUMNS = ("policy", "verdict", "need", "directive", "why")
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
-class Hosts(NamedTuple):
+class Told(NamedTuple):
+    """The options that both commands have; None and () where the settings or the snippet say it."""
+
     cdn: str | None
     collectors: tuple[str, ...]
     redirects: tuple[str, ...]
+    write_key: str | None
     snippet: Path | None
 
 
-def host_options(command: F) -> F:
-    """The options that say where the snippet's requests go; own hosts before those of the settings."""
+def told_options(command: F) -> F:
+    """The options of Told."""
     for option in (
         click.option(
-            "--snippet",
-            type=click.Path(exists=True, dir_okay=False, path_type=Path),
-            help="File of the inline snippet, with or without its script tag: its hash is computed.",
+            "--snippet", type=FILE, help="File of the inline snippet, with or without its tag; for its hash."
         ),
+        click.option("--write-key", help="The page's write key, for policies that name paths."),
         click.option(
             "--redirect",
             "redirects",
             multiple=True,
             metavar="FROM=TO",
-            help="Host FROM answers with a redirect to host TO.",
+            help="Host FROM redirects to host TO; may repeat.",
         ),
-        click.option("--collector", "collectors", multiple=True, help="Host that takes the calls; may repeat."),
+        click.option("--collector", "collectors", multiple=True, help="Host that takes calls; may repeat."),
         click.option("--cdn", help="Host that serves the SDK."),
     ):
         command = option(command)
@@ -54,69 +57,52 @@ def host_options(command: F) -> F:
 
 
 @click.group(invoke_without_command=True)
-@host_options
+@told_options
 @output.json_option
 @click.pass_context
-def csp(
-    ctx: click.Context,
-    cdn: str | None,
-    collectors: tuple[str, ...],
-    redirects: tuple[str, ...],
-    snippet: Path | None,
-    as_json: bool,
-) -> None:
+def csp(ctx: click.Context, /, as_json: bool, **told: Any) -> None:
     """Print the sources that a page's Content-Security-Policy needs for the analytics snippet."""
     if ctx.invoked_subcommand is not None:
-        if cdn or collectors or redirects or snippet or as_json:
-            raise click.UsageError("options of `csp check` stand behind the word check")
+        if as_json or any(told.values()):
+            raise click.UsageError("the options of `csp check` stand behind the word check")
         return
-    hosts = Hosts(cdn, collectors, redirects, snippet)
-    found = needs_of.sources(_needs(hosts), _snippet(hosts.snippet) or Snippet())
+    asked = Told(**told)
+    snippet = _snippet(asked.snippet) or Snippet()
+    found = needs_of.sources(_needs(asked, snippet), snippet)
     if as_json:
         output.print_json(found)
         return
     click.echo(serialize(found).replace("; ", ";\n") + ";")
-    if snippet is None:
+    if snippet.text is None:
         output.say(
-            "The inline snippet itself needs its hash in script-src (--snippet FILE prints it) or a nonce in its tag; "
-            "'unsafe-inline' would allow an attacker's scripts too."
+            "The inline snippet itself needs its hash in script-src (--snippet FILE prints it) or a nonce "
+            "in its tag; 'unsafe-inline' would allow an attacker's scripts too."
         )
 
 
 @csp.command()
 @click.argument("policy", required=False)
-@click.option(
-    "--file",
-    "saved",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A saved response (curl -i), its headers, or a page's HTML.",
-)
+@click.option("--file", "saved", type=FILE, help="A saved response (curl -i), its headers, or a page's HTML.")
 @click.option("--report-only", is_flag=True, help="POLICY came as Content-Security-Policy-Report-Only.")
-@click.option("--page", default=SOMEBODY, help="URL of the page: who 'self' is, and the scheme of bare hosts.")
-@host_options
+@click.option(
+    "--page", default=SOMEBODY, help="URL of the page: who 'self' is, and the scheme of bare hosts."
+)
+@told_options
 @output.json_option
 def check(
-    policy: str | None,
-    saved: Path | None,
-    report_only: bool,
-    page: str,
-    cdn: str | None,
-    collectors: tuple[str, ...],
-    redirects: tuple[str, ...],
-    snippet: Path | None,
-    as_json: bool,
+    policy: str | None, saved: Path | None, report_only: bool, page: str, as_json: bool, **told: Any
 ) -> int:
-    """Say what POLICY, or that of a saved page, would block of the snippet, and the smallest change that allows it.
+    """Say what POLICY, or that of a saved page, would block of the snippet, and the smallest change to it.
 
     Without POLICY and --file, reads stdin. Exit code 1 if a policy that is enforced blocks something.
     """
     if policy is not None and saved is not None:
         raise click.UsageError("give POLICY or --file, not both")
-    hosts = Hosts(cdn, collectors, redirects, snippet)
+    asked = Told(**told)
     read = read_page(_text(policy, saved), report_only=report_only)
-    known = _snippet(hosts.snippet) or read.snippet or Snippet()
-    verdicts = judge_all(read.policies, _needs(hosts), known, parse_url(page))
-    changes = [advise(each, found, known) for each, found in zip(read.policies, verdicts, strict=True)]
+    snippet = _snippet(asked.snippet) or read.snippet or Snippet()
+    verdicts = judge_all(read.policies, _needs(asked, snippet), snippet, parse_url(page))
+    changes = [advise(each, found, snippet) for each, found in zip(read.policies, verdicts, strict=True)]
     if as_json:
         output.print_json(_json(read, verdicts, changes))
     else:
@@ -124,16 +110,17 @@ def check(
     return int(any(_blocks(each, found) for each, found in zip(read.policies, verdicts, strict=True)))
 
 
-def _needs(hosts: Hosts) -> list[Need]:
+def _needs(told: Told, snippet: Snippet) -> list[Need]:
     settings = Settings.load()
-    collectors = hosts.collectors or tuple(part.strip() for part in settings.snippet_collectors.split(","))
+    collectors = told.collectors or tuple(part.strip() for part in settings.snippet_collectors.split(","))
     redirects = {}
-    for each in hosts.redirects:
+    for each in told.redirects:
         source, equals, target = each.partition("=")
         if not equals:
             raise click.UsageError(f"--redirect {each!r}: write FROM=TO")
         redirects[source] = target
-    return needs_of.needs(hosts.cdn or settings.snippet_cdn, collectors, redirects=redirects)
+    key = told.write_key or write_key(snippet) or SAMPLE_KEY
+    return needs_of.needs(told.cdn or settings.snippet_cdn, collectors, redirects=redirects, key=key)
 
 
 def _snippet(file: Path | None) -> Snippet | None:

@@ -1,7 +1,7 @@
-"""The smallest change to a policy that lets the snippet work: sources added where they count, nothing widened.
+"""The smallest change to a policy that lets the snippet work: sources added where they count.
 
-What default-src governs is not added to default-src, which governs images and frames too: the directive of scripts or
-of connections is written out, with default-src's sources and what was missing.
+What default-src governs is not added to default-src, which governs images and frames too: the directive of
+scripts or of connections is written out, with default-src's sources and what was missing.
 """
 
 from collections.abc import Sequence
@@ -33,19 +33,21 @@ def advise(policy: Policy, findings: Sequence[Finding], snippet: Snippet) -> Cha
             added["sandbox"] = ["allow-scripts"]
         elif finding.directive == TRUSTED_TYPES:
             in_page.append(
-                "give the page a default Trusted Types policy whose createScriptURL lets the snippet's URLs be, "
-                f"or take {TRUSTED_TYPES} out"
+                "give the page a default Trusted Types policy whose createScriptURL lets the snippet's URLs "
+                f"be, or take {TRUSTED_TYPES} out"
             )
         elif finding.need.kind is not Kind.INLINE:
             _add(added, WRITTEN_OUT[finding.need.kind], finding.missing)
         elif _nonces_of(policy):
-            in_page.append("write the policy's nonce, new in each response, into the snippet's tag: nonce=\"…\"")
+            in_page.append(
+                "write the policy's nonce, new in each response, into the snippet's tag: nonce=\"…\""
+            )
         elif snippet.text is not None:
             _add(added, WRITTEN_OUT[Kind.INLINE], [hash_source(snippet.text)])
         else:
             in_page.append(
-                "add the hash of the inline snippet to script-src (--snippet FILE computes it), or a nonce that is "
-                "new in each response; 'unsafe-inline' would do too, and allow an attacker's scripts as well"
+                "add the hash of the inline snippet to script-src (--snippet FILE computes it), or a nonce "
+                "that is new in each response; 'unsafe-inline' would allow an attacker's scripts as well"
             )
     if policy.directives.get("sandbox") is not None and "sandbox" in added:
         in_page.append("then check again: nothing else was asked of a policy that runs no scripts")
@@ -67,7 +69,11 @@ def _apply(directives: dict[str, list[str]], name: str, sources: list[str]) -> s
     if effective == "default-src":
         directives[name] = before + sources
         copied = " with default-src's sources" if before else ""
-        return f"add the directive {name}{copied} and {what}" if before else f"add the directive {name} with {what}"
+        return (
+            f"add the directive {name}{copied} and {what}"
+            if before
+            else f"add the directive {name} with {what}"
+        )
     directives[effective] = before + sources
     instead = " instead of 'none'" if len(before) < len(directives[effective]) - len(sources) else ""
     return f"add {what} to {effective}{instead}"

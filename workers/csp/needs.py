@@ -46,7 +46,7 @@ def needs(
     redirects: Mapping[str, str] | None = None,
     key: str = SAMPLE_KEY,
 ) -> list[Need]:
-    """All that the snippet does, in the order it does it. Hosts may be URLs, with a port and a path of their own."""
+    """All that the snippet does, in the order it does it. Hosts may be URLs, with a port and a path."""
     onward = {base_url(source): base_url(target) for source, target in (redirects or {}).items()}
 
     def urls(base: str, *paths: str) -> tuple[tuple[Url, ...], ...]:
@@ -57,7 +57,9 @@ def needs(
         Need("the inline snippet", Kind.INLINE),
         Need("analytics.min.js", Kind.SCRIPT, urls(cdn, f"/analytics.js/v1/{key}/analytics.min.js")),
         Need("the SDK's parts", Kind.SCRIPT, urls(cdn, "/analytics-next/bundles/part.js")),
-        Need("destinations in the page", Kind.SCRIPT, urls(cdn, "/next-integrations/integrations/one/part.js")),
+        Need(
+            "destinations in the page", Kind.SCRIPT, urls(cdn, "/next-integrations/integrations/one/part.js")
+        ),
         Need("its settings", Kind.CONNECT, urls(cdn, f"/v1/projects/{key}/settings")),
         *(
             Need(
@@ -86,8 +88,16 @@ def sources(wanted: Sequence[Need], snippet: Snippet) -> dict[str, list[str]]:
 
 
 def upgraded(wanted: Sequence[Need]) -> list[Need]:
-    """The needs under `upgrade-insecure-requests`: every request goes out as https."""
-    return [need._replace(urls=tuple(tuple(_upgraded(h) for h in chain) for chain in need.urls)) for need in wanted]
+    """The needs under `upgrade-insecure-requests`: every request goes out as https.
+
+    Chromium asks about a connection before it is upgraded as well, so both must be allowed.
+    """
+    found = []
+    for need in wanted:
+        safe = tuple(tuple(_upgraded(hop) for hop in chain) for chain in need.urls)
+        both = tuple(dict.fromkeys(need.urls + safe)) if need.kind is Kind.CONNECT else safe
+        found.append(need._replace(urls=both))
+    return found
 
 
 def base_url(host: str) -> str:
@@ -108,4 +118,8 @@ def _chain(root: str, path: str, onward: Mapping[str, str]) -> tuple[Url, ...]:
 
 
 def _upgraded(url: Url) -> Url:
-    return url._replace(scheme="https", port=443 if url.port == 80 else url.port) if url.scheme == "http" else url
+    return (
+        url._replace(scheme="https", port=443 if url.port == 80 else url.port)
+        if url.scheme == "http"
+        else url
+    )

@@ -1,4 +1,4 @@
-"""Finds the policies, and the snippet, in what was saved of a page: an HTTP response, its headers, HTML, or a policy."""
+"""Finds policies and the snippet in what was saved of a page: a response, headers, HTML, or a policy."""
 
 import re
 from collections.abc import Iterator
@@ -11,9 +11,12 @@ from workers.csp.policy import Carrier, Policy, parse_header, parse_policy
 ENFORCED = "content-security-policy"
 REPORTED = "content-security-policy-report-only"
 # what may stand in a head: anything else ends it (HTML, 13.2.6.4.4)
-_IN_HEAD = frozenset("html head title meta link script style base noscript template".split())
-_NO_SCRIPT = re.compile(r"\A(?:|module|(?:application|text)/(?:x-)?(?:java|ecma)script)\Z", re.IGNORECASE)
+_IN_HEAD = frozenset(
+    ["html", "head", "title", "meta", "link", "script", "style", "base", "noscript", "template"]
+)
+_SCRIPT_TYPE = re.compile(r"\A(?:|module|(?:application|text)/(?:x-)?(?:java|ecma)script)\Z", re.IGNORECASE)
 _SNIPPET = re.compile(r"analytics\.js/v1/|analytics\.min\.js|analytics\.load\s*\(")
+_WRITE_KEY = re.compile(r"""analytics\.load\s*\(\s*["']([A-Za-z0-9_-]+)["']""")
 _HEADER_LINE = re.compile(r"[A-Za-z0-9-]+:[ \t]*\S?")
 _STATUS_LINE = re.compile(r"HTTP/\d(?:\.\d)? \d{3}")
 _HTML = re.compile(r"\s*(?:<!|<[a-zA-Z?])")
@@ -36,6 +39,12 @@ def read_page(saved: str, *, report_only: bool = False) -> Page:
     if _HEADER_LINE.match(first) and _names_of(saved):
         return _read_response(saved)
     return Page(tuple(parse_header(" ".join(saved.split("\n")), report_only=report_only)), None)
+
+
+def write_key(snippet: Snippet) -> str | None:
+    """The write key that the snippet loads with, where it stands in its text."""
+    found = _WRITE_KEY.search(snippet.text or "")
+    return None if found is None else found[1]
 
 
 def _names_of(headers: str) -> bool:
@@ -69,8 +78,7 @@ def _read_html(html: str) -> Page:
     reader = _Reader()
     reader.feed(html)
     reader.close()
-    policies = [policy for policy in reader.policies if policy is not None]
-    return Page(tuple(policies), reader.snippet, tuple(reader.notes))
+    return Page(tuple(reader.policies), reader.snippet, tuple(reader.notes))
 
 
 class _Reader(HTMLParser):
@@ -78,7 +86,7 @@ class _Reader(HTMLParser):
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self.policies: list[Policy | None] = []
+        self.policies: list[Policy] = []
         self.notes: list[str] = []
         self.snippet: Snippet | None = None
         self._in_head = True
@@ -92,7 +100,7 @@ class _Reader(HTMLParser):
         values = {name: value or "" for name, value in reversed(attrs)}  # the first of a name counts
         if tag == "meta":
             self._take_meta(values)
-        if tag == "script" and "src" not in values and _NO_SCRIPT.match(values.get("type", "").strip()):
+        if tag == "script" and "src" not in values and _SCRIPT_TYPE.match(values.get("type", "").strip()):
             self._text, self._nonce = [], values.get("nonce")
 
     def handle_data(self, data: str) -> None:
@@ -118,7 +126,12 @@ class _Reader(HTMLParser):
         elif kind == ENFORCED and not self._in_head:
             self.notes.append("a meta element with a policy stands outside the head: browsers pass over it")
         elif kind == ENFORCED:
-            content = values.get("content", "")
-            self.policies.append(
-                parse_policy(content, carrier=Carrier.META, after_snippet=self.snippet is not None)
-            )
+            self._take_policies(values.get("content", ""))
+
+    def _take_policies(self, content: str) -> None:
+        """HTML (4.2.5.3) says that an element has one policy; Chromium ends one at a comma, as in headers."""
+        if "," in content:
+            self.notes.append("a comma in a meta element's policy: to some browsers it ends the policy")
+        late = self.snippet is not None
+        parsed = (parse_policy(part, carrier=Carrier.META, after_snippet=late) for part in content.split(","))
+        self.policies.extend(policy for policy in parsed if policy is not None)

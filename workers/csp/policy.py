@@ -17,10 +17,36 @@ SCRIPT_ELEMENTS = ("script-src-elem", "script-src", "default-src")  # 6.8.3, for
 CONNECTIONS = ("connect-src", "default-src")  # for fetch, XMLHttpRequest and sendBeacon
 
 KNOWN = frozenset(
-    """base-uri block-all-mixed-content child-src connect-src default-src fenced-frame-src font-src form-action
-    frame-ancestors frame-src img-src manifest-src media-src object-src report-to report-uri
-    require-trusted-types-for sandbox script-src script-src-attr script-src-elem style-src style-src-attr
-    style-src-elem trusted-types upgrade-insecure-requests webrtc worker-src""".split()
+    {
+        "base-uri",
+        "block-all-mixed-content",
+        "child-src",
+        "connect-src",
+        "default-src",
+        "fenced-frame-src",
+        "font-src",
+        "form-action",
+        "frame-ancestors",
+        "frame-src",
+        "img-src",
+        "manifest-src",
+        "media-src",
+        "object-src",
+        "report-to",
+        "report-uri",
+        "require-trusted-types-for",
+        "sandbox",
+        "script-src",
+        "script-src-attr",
+        "script-src-elem",
+        "style-src",
+        "style-src-attr",
+        "style-src-elem",
+        "trusted-types",
+        "upgrade-insecure-requests",
+        "webrtc",
+        "worker-src",
+    }
 )
 # of no effect in a meta element (HTML, 4.2.5.3), and sandbox in a report-only policy either (CSP 6.3.2)
 NOT_IN_META = frozenset({"frame-ancestors", "report-uri", "sandbox"})
@@ -34,7 +60,7 @@ class Carrier(StrEnum):
 
 
 class Policy(NamedTuple):
-    """One policy. `directives` are those that count: the name in lower case → its values as they were written."""
+    """One policy. `directives` are those that count: name in lower case → values as they were written."""
 
     directives: Mapping[str, tuple[str, ...]]
     text: str

@@ -1,7 +1,7 @@
 """Source expressions of a policy, and whether a URL, a nonce or a script's text is among them.
 
-CSP Level 3, 6.7.2: https://www.w3.org/TR/CSP3/#match-url-to-source-expression. Where Chromium is stricter than its
-text, Chromium is followed: what is said to be allowed is allowed in both.
+CSP Level 3, 6.7.2: https://www.w3.org/TR/CSP3/#match-url-to-source-expression. Where Chromium is stricter
+than its text, Chromium is followed: what is said to be allowed is allowed in both.
 """
 
 import base64
@@ -23,7 +23,7 @@ _SCHEME = r"[A-Za-z][A-Za-z0-9+.-]*"
 _SCHEME_SOURCE = re.compile(rf"({_SCHEME}):\Z")
 # the query that some write is no part of the grammar; browsers drop it and keep the rest
 _HOST_SOURCE = re.compile(
-    rf"(?:(?P<scheme>{_SCHEME})://)?(?P<host>\*|(?:\*\.)?[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\.?)"
+    rf"(?:(?P<scheme>{_SCHEME})://)?(?P<host>\*|(?:\*\.)?[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.?)"
     r"(?::(?P<port>\d+|\*))?(?P<path>/[^?#]*)?(?:[?#].*)?\Z"
 )
 _BASE64 = r"[A-Za-z0-9+/_-]+={0,2}"
@@ -53,7 +53,9 @@ def parse_url(text: str) -> Url:
         parsed = None
     scheme = parsed.protocol.removesuffix(":") if parsed is not None else ""
     if parsed is None or scheme not in ("http", "https") or not parsed.hostname:
-        raise Poison(f"{text!r} is no URL of a web host", remedy="Write it as https://host or https://host:port")
+        raise Poison(
+            f"{text!r} is no URL of a web host", remedy="Write it as https://host or https://host:port"
+        )
     return Url(
         scheme, parsed.hostname, int(parsed.port) if parsed.port else DEFAULT_PORTS[scheme], parsed.pathname
     )

@@ -7,7 +7,16 @@ from typing import NamedTuple
 from workers.csp import needs as needs_of
 from workers.csp.needs import Kind, Need, Snippet
 from workers.csp.policy import CONNECTIONS, SCRIPT_ELEMENTS, Carrier, Policy
-from workers.csp.sources import STRICT_DYNAMIC, UNSAFE_INLINE, Url, allows_text, allows_url, has, hashes, nonces
+from workers.csp.sources import (
+    STRICT_DYNAMIC,
+    UNSAFE_INLINE,
+    Url,
+    allows_text,
+    allows_url,
+    has,
+    hashes,
+    nonces,
+)
 
 TRUSTED_TYPES = "require-trusted-types-for"
 
@@ -30,7 +39,9 @@ def judge_all(
     policies: Sequence[Policy], wanted: Sequence[Need], snippet: Snippet, page: Url
 ) -> list[list[Finding]]:
     """A list a policy, a finding a need. A browser asks each policy by itself: what one blocks is blocked."""
-    if any("upgrade-insecure-requests" in policy.directives and not policy.report_only for policy in policies):
+    if any(
+        "upgrade-insecure-requests" in policy.directives and not policy.report_only for policy in policies
+    ):
         wanted = needs_of.upgraded(wanted)
     return [[judge(policy, need, snippet, page) for need in wanted] for policy in policies]
 
@@ -44,7 +55,7 @@ def judge(policy: Policy, need: Need, snippet: Snippet, page: Url) -> Finding:
     if need.kind is Kind.INLINE:
         return _judge_inline(policy, need, snippet)
     if need.kind is Kind.SCRIPT and has(policy.directives.get(TRUSTED_TYPES, ()), "'script'"):
-        why = "the snippet sets a script's src to a string, which only the page's default Trusted Types policy may let"
+        why = "it sets a script's src to a string: only a default Trusted Types policy of the page lets it"
         return Finding(need, Outcome.BLOCKED, TRUSTED_TYPES, why)
     return _judge_url(policy, need, page)
 
@@ -56,7 +67,9 @@ def _judge_url(policy: Policy, need: Need, page: Url) -> Finding:
     directive, sources = effective
     if need.kind is Kind.SCRIPT and has(sources, STRICT_DYNAMIC):
         # 6.1.10.1: hosts count for nothing, and what a script that runs inserts is allowed
-        return Finding(need, Outcome.ALLOWED, directive, "'strict-dynamic': the snippet, once it runs, may load it")
+        return Finding(
+            need, Outcome.ALLOWED, directive, "'strict-dynamic': the snippet, once it runs, may load it"
+        )
     missing = [
         hop.origin
         for chain in need.urls
@@ -94,7 +107,7 @@ def _judge_inline(policy: Policy, need: Need, snippet: Snippet) -> Finding:
 
 def _why_not_inline(sources: Sequence[str], strict: bool) -> str:
     if strict and has(sources, UNSAFE_INLINE):
-        return "'unsafe-inline' counts for nothing beside nonces, hashes and 'strict-dynamic'; it has neither nonce nor hash"
+        return "'unsafe-inline' counts for nothing beside nonces, hashes and 'strict-dynamic'"
     return "has neither its nonce nor its hash nor 'unsafe-inline'"
 
 

@@ -61,8 +61,10 @@ def complaint(words: list[str]) -> str | None:
     """What no such command or option is, in words; None if all is there."""
     command: click.Command = strongroom
     context = click.Context(command)
+    alone = False  # a group that is a command too, and has options of its own
     for number, word in enumerate(words):
-        if isinstance(command, click.Group):
+        alone |= isinstance(command, click.Group) and command.invoke_without_command and word.startswith("-")
+        if isinstance(command, click.Group) and not alone:
             found = None if word.startswith("-") else command.get_command(context, word)
             if found is None:
                 return f"`strongroom {' '.join(words[: number + 1])}` is no command"
@@ -96,6 +98,8 @@ def test_a_command_or_option_that_is_not_there_is_seen() -> None:
     assert complaint(["frobnicate"]) is not None
     assert complaint(["keys", "forget"]) is not None
     assert complaint(["verify", "--lenient"]) is not None
+    assert complaint(["csp", "--lenient"]) is not None
+    assert complaint(["csp", "forget"]) is not None
 
 
 def miscited(source: Path, text: str) -> Iterator[str]:
