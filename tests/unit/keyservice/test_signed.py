@@ -165,6 +165,14 @@ def test_what_was_not_signed_like_this_is_refused(case: str) -> None:
     assert SECRET not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("how", "said"), [({"region": "eu-west-1"}, "eu-west-1"), ({"service": "s3"}, "service: 'kms'")]
+)
+def test_what_to_sign_for_is_said(how: dict[str, str], said: str) -> None:
+    with pytest.raises(Refusal, match=said):
+        proven(good(**how))
+
+
 def test_another_secret_is_refused() -> None:
     with pytest.raises(Refusal, match=INVALID):
         proven(good(), secret="s3crets")

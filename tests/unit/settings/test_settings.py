@@ -91,6 +91,7 @@ def test_durations_are_finite_and_positive(monkeypatch: pytest.MonkeyPatch, valu
         ({"COMPRESSION": "gzip", "COMPRESSION_LEVEL": "10"}, "gzip goes to 9"),
         ({"KAFKA_TLS": "true", "KAFKA_CERT_FILE": "c.pem"}, "set both or neither"),
         ({"HTTP_KEY_FILE": "k.pem"}, "STRONGROOM_HTTP_CERT_FILE and STRONGROOM_HTTP_KEY_FILE: set both"),
+        ({"KEYSERVICE_KEY_FILE": "k.pem"}, "STRONGROOM_KEYSERVICE_KEY_FILE: set both"),
         ({"KAFKA_CA_FILE": "ca.pem"}, "nothing would be encrypted"),
         ({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "u"}, "set all or none"),
         ({"S3_BUCKET": "b", "KEYSTORE_BUCKET_2": "b"}, "it guards nothing"),
@@ -119,6 +120,7 @@ def test_settings_that_do_not_fit_together(
         {"S3_ENDPOINT": "http://minio:9000"},
         {"S3_ENDPOINT": "http://localhost.evil.example"},
         {"KMS_ENDPOINT": "http://kms.internal"},
+        {"KEYSERVICE_HOST": "0.0.0.0"},
     ],
 )
 def test_clear_text_to_another_machine_must_be_allowed(
