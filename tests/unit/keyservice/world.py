@@ -1,6 +1,7 @@
 """A keystore with two workspaces, their readers and what was sealed, and clients that sign as Amazon's do."""
 
 import datetime
+import io
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping, Sequence
@@ -151,3 +152,8 @@ def error_of(answer: Answer) -> str:
 
 def base64(blob: bytes) -> str:
     return b64encode(blob).decode()
+
+
+def audited(written: io.StringIO) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    return [line for line in lines if line["event"] == "key_service_call"]
