@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("workers.cli.policy", "Spread policy to Kafka, and show which workers have applied it."),
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),
     "readers": ("workers.cli.readers", "Add, list and revoke readers of the key service."),
+    "rejections": ("workers.cli.rejections", "Show what is being refused: whose, why, from which hosts."),
     "send": ("workers.cli.send", "Send events to raw-events."),
     "topics": ("workers.cli.topics", "Create and check the Kafka topics."),
     "up": ("workers.cli.up", "Run an embedded Kafka, S3 and all roles until Ctrl-C."),

@@ -7,18 +7,23 @@ clock (midnight, a retention that comes into force) drops all of them at that mo
 
 from workers.intake.dispositions import Decision, Group
 from workers.intake.facts import DAY, Facts, PageInputs
+from workers.intake.refusals import Refusal
 
 PAGES_PER_KEY = 1024  # a forger who invents hosts starts his own key's over, and nobody else's
 LONGEST_PAGE = 1024  # characters of one kept page: longer ones are decided each time
 
 
 class Outcome:
-    """A decision and the group that it means on a day. Equal only to itself: it is a quick key."""
+    """A decision and the group that it means on a day. Equal only to itself: it is a quick key.
 
-    __slots__ = ("_day", "_group", "decision")
+    `refusal`: what it is counted as for others, where the record is rejected.
+    """
 
-    def __init__(self, decision: Decision) -> None:
+    __slots__ = ("_day", "_group", "decision", "refusal")
+
+    def __init__(self, decision: Decision, refusal: Refusal | None = None) -> None:
         self.decision = decision
+        self.refusal = refusal
         self._day = ""
         self._group: Group | None = None
 
@@ -31,14 +36,18 @@ class Outcome:
 
 
 class Plan:
-    """The outcome of a write key's records, or one a page (`outcome` None), if appended in [since, until)."""
+    """The outcome of a write key's records, or one a page (`outcome` None), if appended in [since, until).
 
-    __slots__ = ("account", "outcome", "pages", "since", "until")
+    `others`: of a key that is refused whatever the page, once it has enough pages to be counted by.
+    """
+
+    __slots__ = ("account", "others", "outcome", "pages", "since", "until")
 
     def __init__(self, facts: Facts, outcome: Outcome) -> None:
         self.since, self.until = facts.holds
         self.account = facts.account
         self.outcome = None if facts.page_was_read else outcome
+        self.others: Outcome | None = None
         self.pages: dict[PageInputs, Outcome] = {}
 
 

@@ -24,6 +24,7 @@ from workers.intake.dispositions import (
 from workers.intake.envelope import Envelope, Unreadable
 from workers.intake.facts import DAY, Account, Facts, exact_inputs, page_inputs
 from workers.intake.policy import Policy
+from workers.intake.refusals import HOSTS, OTHERS, Refusal, Refusals, Tally
 from workers.intake.rules import INTAKE_ERROR, decide
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
@@ -63,8 +64,10 @@ class Sorting:
         "last",
         "lines",
         "plain_bytes",
+        "refused",
         "unknown_bytes",
         "unknown_key_bytes",
+        "unknown_refused",
         "value_bytes",
     )
 
@@ -76,6 +79,8 @@ class Sorting:
         self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
         self.unknown_bytes = 0  # kept of keys that nobody knows,
         self.unknown_key_bytes: dict[str, int] = {}  # and of each such key: bounded by the budget itself
+        self.unknown_refused: dict[str, Outcome] = {}  # of these keys, and one for all others
+        self.refused = Refusals()
 
     def count(self, decision: Decision, records: int) -> None:
         reasons = self.counts.setdefault(decision.disposition, {})
@@ -149,6 +154,7 @@ class Sorter:
                 reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
                 letter = dead[id(record)] = dead_letter(record, reason)
                 pending[self._dead[reason]].append(letter)
+        _count_refused(days.values(), records, values, now, into.refused)
         for number, outcomes in days.items():
             day = date.fromordinal(EPOCH + number).isoformat()
             for group, parts in _counted(outcomes, day, into).items():
@@ -191,15 +197,24 @@ class Sorter:
             outcome = plan.outcome or plan.pages.get(inputs)
             if outcome is not None:
                 return outcome
+            if plan.others is not None and len(plan.pages) >= HOSTS:
+                return plan.others
             account = plan.account
         else:
             workspace = self._policy.workspace(key.workspace)
             account = Account(workspace, key.source) if workspace is not None else None
         exact = exact_inputs(inputs, envelope)
         facts = Facts(key, account, appended=appended, now=now, inputs=exact)
-        outcome = self._decided.outcome(decide(facts))
+        decision = decide(facts)
+        refusal = None
+        if decision.disposition is Disposition.REJECTED:
+            whatever_page = not facts.page_was_read
+            refusal = _refusal(decision, write_key, facts.page.witness or "")
+        outcome = Outcome(decision, refusal) if refusal else self._decided.outcome(decision)
         if plan is None:
             plan = self._decided.keep(write_key, key.workspace, facts, outcome, now)
+            if refusal is not None and whatever_page:
+                plan.others = Outcome(decision, refusal._replace(host=OTHERS))
         if facts.page_was_read and exact == inputs:
             self._decided.keep_page(plan, inputs, outcome)
         return outcome
@@ -212,7 +227,32 @@ class Sorter:
         if decision.disposition in STORED:
             into.unknown_bytes += size
             into.unknown_key_bytes[write_key] = of_key + size
-        return self._decided.outcome(decision)
+            return self._decided.outcome(decision)
+        name = write_key if of_key else OTHERS
+        outcome = into.unknown_refused.get(name)
+        if outcome is None:
+            outcome = into.unknown_refused[name] = Outcome(decision, _refusal(decision, name, ""))
+        return outcome
+
+
+def _refusal(decision: Decision, write_key: str, host: str) -> Refusal:
+    return Refusal(decision.workspace, decision.source, write_key, decision.reason, host)
+
+
+def _count_refused(
+    days: Iterable[Pending], records: Sequence[Record], values: list[bytes], now: int, into: Refusals
+) -> None:
+    """Costs nothing a record where nothing was refused, and little where something was."""
+    refused = [(outcome.refusal, lines) for day in days for outcome, lines in day.items() if outcome.refusal]
+    if not refused:
+        return
+    places = {id(value): record for record, value in zip(records, values, strict=True)}
+    for refusal, lines in refused:
+        first, last = places[id(lines[0])], places[id(lines[-1])]
+        times = [
+            record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now for record in (first, last)
+        ]
+        into.count(refusal, Tally(len(lines), min(times), max(times), first.offset, last.offset))
 
 
 def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[list[bytes]]]:

@@ -111,6 +111,12 @@ PLAIN_BYTES = _counter("strongroom_plain_bytes_total", "bytes", "Committed bytes
 STORED_BYTES = _counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
 OBJECTS = _counter("strongroom_objects_total", "objects", "Sealed objects committed.")
 
+REJECTIONS_DROPPED = _counter(
+    "strongroom_rejections_dropped_total",
+    "rows",
+    "Rows for the topic `rejections` that were given up: Kafka was away for too long, or refused them.",
+)
+
 # -- the ledger ------------------------------------------------------------------------------------
 
 COMMITS = _counter("strongroom_ledger_commits_total", "entries", "Ledger entries written.")

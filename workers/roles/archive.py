@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import structlog
 
-from topics import policy_applied, raw_events
+from topics import policy_applied, raw_events, rejections
 from workers import opening
 from workers.errors import StrongroomError
 from workers.intake.policy import Policy
@@ -29,6 +29,7 @@ from workers.roles.first_of import first_of
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
 from workers.roles.process import now
+from workers.roles.rejections import RejectionReports
 from workers.roles.tomorrow import Tomorrow
 from workers.roles.watch import Watch
 from workers.settings import Settings
@@ -77,6 +78,8 @@ async def _archive(settings: Settings) -> None:
             now,
         )
         opened.push_async_callback(reports.stop)
+        refused = RejectionReports(publisher, settings.topic_prefix + rejections.NAME, now)
+        opened.push_async_callback(refused.stop)
 
         threads = opened.enter_context(ThreadPoolExecutor(SEALING_THREADS, "seal"))
         writer = Writer(settings.instance_id or socket.gethostname(), version("strongroom"))
@@ -109,6 +112,7 @@ async def _archive(settings: Settings) -> None:
             steps.step,
             now,
             time.monotonic,
+            refused.tell,
         )
         stream = ArchiveStream(
             surroundings.connection,

@@ -12,6 +12,7 @@ import structlog
 
 from workers.errors import Fatal
 from workers.intake.dispositions import Disposition
+from workers.intake.refusals import Refusals
 from workers.intake.sort import Sorter
 from workers.ledger.assign import gap_filled
 from workers.ledger.entries import Entry
@@ -76,6 +77,7 @@ class Owner:
         step: Callable[[], None],
         now: Callable[[], int],
         uptime: Callable[[], float],
+        refused: Callable[[Entry, Refusals], None] = lambda entry, refusals: None,
     ) -> None:
         self._claim = claim
         self._sorter = sorter
@@ -86,6 +88,7 @@ class Owner:
         self._step = step  # told of everything that gets done
         self._now = now  # ms since the epoch: for what is written
         self._uptime = uptime  # seconds of a monotonic clock: for what is due
+        self._refused = refused  # told of each committed batch; never waits
         self._draining = False
         self._owned: dict[int, Partition] = {}
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
@@ -242,8 +245,15 @@ class Owner:
 
     def _flush(self, partition: Partition) -> None:
         began, records = self._uptime(), partition.batch.records
+        refusals = partition.batch.sorting.refused
         flight = partition.flush()
-        flight.add_done_callback(lambda done: self._landed(partition, began, records, done))
+
+        def landed(done: asyncio.Task[Commit]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                self._refused(done.result().entry, refusals)
+            self._landed(partition, began, records, done)
+
+        flight.add_done_callback(landed)
 
     def _flush_largest(self) -> None:
         """Unless one is under way already: many small flushes would make many small objects."""

@@ -8,9 +8,10 @@ import pytest
 
 from tests.unit.ledger.world import WRITER, MemoryLog, closed, flusher, log_id, retry
 from workers.intake.policy import Policy
+from workers.intake.refusals import Refusals
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
-from workers.ledger.entries import Opens
+from workers.ledger.entries import Entry, Opens
 from workers.ledger.head import Head
 from workers.ledger.verify import Verifier
 from workers.ledger.verify_report import Report
@@ -79,7 +80,11 @@ class World:
         self.holds.add(cause)
         return lambda: self.holds.discard(cause)
 
-    def owner(self, limits: Limits = LIMITS) -> Owner:
+    def owner(
+        self,
+        limits: Limits = LIMITS,
+        refused: Callable[[Entry, Refusals], None] = lambda entry, refusals: None,
+    ) -> Owner:
         async def claims(partition: int) -> Head:
             log = self.logs.setdefault(partition, MemoryLog())
             return await claim(
@@ -96,6 +101,7 @@ class World:
             self.steps.step,
             lambda: self.time,
             lambda: self.time / 1000,
+            refused,
         )
         owner.stream = self.stream
         self.stream.owner = owner
@@ -158,6 +164,26 @@ async def test_a_batch_is_flushed_when_it_is_old_enough_and_leaves_a_hint() -> N
     await asyncio.sleep(0)
     assert world.stream.hints[0][0] == 3
     assert (await world.verify()).offsets == 3
+
+
+async def test_what_was_refused_is_told_of_a_committed_batch_alone() -> None:
+    world = World()
+    told: dict[str, list[Entry]] = {"winner": [], "fenced": []}
+    winner = world.owner(refused=lambda entry, _: told["winner"].append(entry))
+    fenced = world.owner(refused=lambda entry, _: told["fenced"].append(entry))
+    chunk = world.chunk(0, 3)
+    for owner in (winner, fenced):
+        await owner.claim(frozenset({0}))
+        await owner.take(chunk)
+    assert told == {"winner": [], "fenced": []}
+    world.time += 5_000
+    for owner in (winner, fenced):
+        await owner.tick()
+        await settled(owner)
+        await asyncio.sleep(0)
+    assert [(entry.first, entry.next) for entry in told["winner"]] == [(0, 3)]
+    assert told["fenced"] == []
+    assert (await world.verify()).entries == 1
 
 
 async def test_a_coordinator_that_is_mute_holds_up_no_flush() -> None:

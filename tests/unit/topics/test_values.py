@@ -38,7 +38,10 @@ REJECTION = Rejection(
     host="copy.example",
     records=4,
     offsets=(11, 12),
-    counted_at=1,
+    attempt="a1",
+    first_at=1,
+    last_at=2,
+    counted_at=3,
 )
 TASK = RetentionTask(
     workspace=PLATFORM, source="dead-letters", day="2026-11-23", clock=Clock.MAIN, reason="30 days"

@@ -1,0 +1,97 @@
+"""What was refused is counted by key, reason and host: exactly, and in bounded memory."""
+
+from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
+from topics.write_keys import KeyState
+from workers.intake.refusals import HOSTS, HOSTS_TOLD, KEYS, OTHERS, Refusal, Refusals, Tally
+from workers.intake.sort import Sorter, Sorting, SortLimits
+
+POLICY = policy_of(
+    [
+        key_record("good"),
+        key_record("bad", KeyState.REVOKED),
+        key_record("worse", KeyState.ABUSED),
+    ],
+    [workspace_record(allowed=["shop.example"])],
+)
+
+
+def counted(sorting: Sorting) -> dict[tuple[str, str, str], int]:
+    """(key, reason, host) → records."""
+    return {
+        (refusal.write_key, refusal.reason, refusal.host): tally.records
+        for refusal, tally in sorting.refused.rows()
+    }
+
+
+def test_each_key_reason_and_host_has_its_count_times_and_offsets() -> None:
+    values = [
+        envelope("good", origin="https://copy.example"),
+        envelope("bad", origin="https://copy.example"),
+        envelope("worse"),
+        envelope("bad", origin="https://other.example"),
+        envelope("bad", origin="https://copy.example", referer="https://shop.example/"),
+        envelope("bad"),
+        b"not JSON",
+    ]
+    sorting, sorter = Sorting(), Sorter(POLICY)
+    for first in (0, 100):  # the second time from what was kept
+        records = [Record(value, first + n, NOW + first + n) for n, value in enumerate(values)]
+        sorter.sort(records, now=NOW, into=sorting)
+    assert counted(sorting) == {
+        ("bad", "revoked_key", "copy.example"): 4,
+        ("bad", "revoked_key", "other.example"): 2,
+        ("bad", "revoked_key", ""): 2,
+        ("worse", "abused_key", ""): 2,
+    }
+    rows = dict(sorting.refused.rows())
+    tally = rows[Refusal("acme", "site", "bad", "revoked_key", "copy.example")]
+    assert (tally.first_at, tally.last_at) == (NOW + 1, NOW + 104)
+    assert (tally.first_offset, tally.last_offset) == (1, 104)
+    assert flat(sorting.counts)["revoked_key"] == 8
+
+
+def test_a_key_with_invented_hosts_is_counted_in_bounded_memory() -> None:
+    records = [Record(envelope("bad", origin=f"https://h{n}.example"), n) for n in range(500)]
+    records += [Record(envelope("bad", origin="https://h0.example"), 500 + n) for n in range(40)]
+    sorting = Sorting()
+    Sorter(POLICY).sort(records, now=NOW, into=sorting)
+    rows = counted(sorting)
+    assert sum(rows.values()) == 540
+    assert len(rows) == HOSTS_TOLD + 1
+    assert rows["bad", "revoked_key", "h0.example"] == 41
+    assert rows["bad", "revoked_key", OTHERS] == 540 - 41 - (HOSTS_TOLD - 1)
+
+
+def test_more_keys_than_are_told_apart_are_counted_together() -> None:
+    refusals = Refusals()
+    for n in range(10 * KEYS):
+        for host in range(2 * HOSTS):
+            refusals.count(Refusal("acme", "site", f"k{n}", "revoked_key", f"h{host}"), Tally(1, 5, 6, n, n))
+    rows = dict(refusals.rows())
+    assert sum(tally.records for tally in rows.values()) == 10 * KEYS * 2 * HOSTS
+    assert len(rows) <= (KEYS + 1) * (HOSTS_TOLD + 1)
+    assert (
+        sum(tally.records for key, tally in rows.items() if key.write_key == OTHERS) == 9 * KEYS * 2 * HOSTS
+    )
+
+
+def test_unknown_keys_that_had_a_share_are_named_and_invented_ones_are_not() -> None:
+    share = len(envelope("mistyped")) + 1
+    limits = SortLimits(unknown_key_bytes=share, unknown_key_share=1.0)
+    records = [Record(envelope("mistyped"), n) for n in range(5)]
+    records += [Record(envelope(f"invented{n}"), 5 + n) for n in range(50)]
+    sorting = Sorting()
+    Sorter(POLICY, limits).sort(records, now=NOW, into=sorting)
+    assert counted(sorting) == {
+        ("mistyped", "unknown_key_budget", ""): 4,
+        (OTHERS, "unknown_key_budget", ""): 50,
+    }
+
+
+def test_a_key_that_is_revoked_meanwhile_is_counted_from_then_on() -> None:
+    policy = policy_of([key_record("k")], [workspace_record()])
+    sorting, sorter = Sorting(), Sorter(policy)
+    sorter.sort([Record(envelope("k"), 0)], now=NOW, into=sorting)
+    policy.apply_write_key(key_record("k", KeyState.REVOKED, seq=2))
+    sorter.sort([Record(envelope("k"), 1)], now=NOW, into=sorting)
+    assert counted(sorting) == {("k", "revoked_key", ""): 1}
