@@ -1,7 +1,8 @@
 """`strongroom csp`: what a page's policy must have for the analytics snippet, and what it lacks."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -67,8 +68,9 @@ def csp(ctx: click.Context, /, as_json: bool, **told: Any) -> None:
             raise click.UsageError("the options of `csp check` stand behind the word check")
         return
     asked = Told(**told)
-    snippet = _snippet(asked.snippet) or Snippet()
-    found = needs_of.sources(_needs(asked, snippet), snippet)
+    with _as_usage():
+        snippet = _snippet(asked.snippet) or Snippet()
+        found = needs_of.sources(_needs(asked, snippet), snippet)
     if as_json:
         output.print_json(found)
         return
@@ -99,15 +101,28 @@ def check(
     if policy is not None and saved is not None:
         raise click.UsageError("give POLICY or --file, not both")
     asked = Told(**told)
+    with _as_usage():
+        page_url, given = parse_url(page), _snippet(asked.snippet)
     read = read_page(_text(policy, saved), report_only=report_only)
-    snippet = _snippet(asked.snippet) or read.snippet or Snippet()
-    verdicts = judge_all(read.policies, _needs(asked, snippet), snippet, parse_url(page))
+    snippet = given or read.snippet or Snippet()
+    with _as_usage():
+        wanted = _needs(asked, snippet)
+    verdicts = judge_all(read.policies, wanted, snippet, page_url)
     changes = [advise(each, found, snippet) for each, found in zip(read.policies, verdicts, strict=True)]
     if as_json:
         output.print_json(_json(read, verdicts, changes))
     else:
         _print(read, verdicts, changes)
     return int(any(_blocks(each, found) for each, found in zip(read.policies, verdicts, strict=True)))
+
+
+@contextmanager
+def _as_usage() -> Iterator[None]:
+    """Exit code 1 says that a policy blocks something: what was asked wrongly must not say so."""
+    try:
+        yield
+    except Poison as wrong:
+        raise click.UsageError(str(wrong)) from wrong
 
 
 def _needs(told: Told, snippet: Snippet) -> list[Need]:

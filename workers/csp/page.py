@@ -10,10 +10,11 @@ from workers.csp.policy import Carrier, Policy, parse_header, parse_policy
 
 ENFORCED = "content-security-policy"
 REPORTED = "content-security-policy-report-only"
-# what may stand in a head: anything else ends it (HTML, 13.2.6.4.4)
+# what may stand in a head: anything else ends it, not its end tag (HTML, 13.2.6.4.4 and 13.2.6.4.6)
 _IN_HEAD = frozenset(
     ["html", "head", "title", "meta", "link", "script", "style", "base", "noscript", "template"]
 )
+_OPAQUE = frozenset(["title", "style", "noscript", "template", "script"])
 _SCRIPT_TYPE = re.compile(r"\A(?:|module|(?:application|text)/(?:x-)?(?:java|ecma)script)\Z", re.IGNORECASE)
 _SNIPPET = re.compile(r"analytics\.js/v1/|analytics\.min\.js|analytics\.load\s*\(")
 _WRITE_KEY = re.compile(r"""analytics\.load\s*\(\s*["']([A-Za-z0-9_-]+)["']""")
@@ -67,7 +68,13 @@ def _read_response(saved: str) -> Page:
 
 
 def _fields(headers: str) -> Iterator[tuple[str, str]]:
-    """Names in lower case and values; a line that begins with a space goes on with the one before."""
+    """Names in lower case and values; a line that begins with a space goes on with the one before.
+
+    Developer tools copy a header as two lines, its value on the second one.
+    """
+    headers = re.sub(
+        rf"^({ENFORCED}|{REPORTED}):[ \t]*\n", r"\1: ", headers, flags=re.MULTILINE | re.IGNORECASE
+    )
     for line in re.sub(r"\n[ \t]+", " ", headers).split("\n"):
         name, colon, value = line.partition(":")
         if colon:
@@ -92,11 +99,13 @@ class _Reader(HTMLParser):
         self._in_head = True
         self._text: list[str] | None = None  # of the script that is being read
         self._nonce: str | None = None
-        self._inside: str | None = None  # title, style, …: their text does not end the head
+        self._inside: str | None = None  # an element whose text and elements are no part of the page
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if self._inside is not None:
+            return
         self._in_head = self._in_head and tag in _IN_HEAD
-        self._inside = tag if tag in ("title", "style", "noscript", "template") else self._inside
+        self._inside = tag if tag in _OPAQUE else None
         values = {name: value or "" for name, value in reversed(attrs)}  # the first of a name counts
         if tag == "meta":
             self._take_meta(values)
@@ -106,14 +115,12 @@ class _Reader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._text is not None:
             self._text.append(data)
-        elif self._inside is None and data.strip() and self.lasttag != "script":
+        elif self._inside is None and data.strip():
             self._in_head = False
 
     def handle_endtag(self, tag: str) -> None:
         if tag == self._inside:
             self._inside = None
-        if tag == "head":
-            self._in_head = False
         if tag == "script" and self._text is not None:
             text, self._text = "".join(self._text), None
             if self.snippet is None and _SNIPPET.search(text):

@@ -12,6 +12,8 @@ HASH = hash_source(SNIPPET)
 OTHER_HASH = hash_source("something else")
 SEGMENT = "https://cdn.segment.com https://api.segment.io"
 ALL = f"'unsafe-inline' {SEGMENT}"
+META = "content-security-policy"
+STRICT = "connect-src 'self'"
 BUNDLES = "https://cdn.segment.com/analytics-next/bundles"
 
 
@@ -28,6 +30,7 @@ class Case(NamedTuple):
     collector: str = COLLECTORS
     redirects: tuple[tuple[str, str], ...] = ()
     meta_behind: bool = False  # the meta elements stand behind the snippet
+    html: str = ""  # stands before all that
 
 
 def one(name: str, policy: str, **rest: object) -> Case:
@@ -248,6 +251,31 @@ CASES = [
     Case(
         "a meta element behind the snippet", meta=("script-src 'none'; connect-src 'none'",), meta_behind=True
     ),
+    Case(
+        "a meta element of a page without a head tag",
+        html=f"<META CONTENT='{STRICT}' HTTP-EQUIV={META.upper()}>",
+    ),
+    Case(
+        "a meta element with escapes",
+        html=f'<meta http-equiv={META} content="connect-src&#32;&apos;none&apos;">',
+    ),
+    Case("a meta element behind the head", html=f'</head><meta http-equiv={META} content="{STRICT}">'),
+    Case("a meta element in the body", html=f'<p>shop</p><meta http-equiv={META} content="{STRICT}">'),
+    Case(
+        "a meta element behind text",
+        html=f'<script src=/x></script>shop<meta http-equiv={META} content="{STRICT}">',
+    ),
+    Case(
+        "a meta element for no scripts",
+        html=f'<noscript><meta http-equiv={META} content="{STRICT}"></noscript>',
+    ),
+    Case(
+        "a meta element of a template",
+        html=f'<template><meta http-equiv={META} content="{STRICT}"></template>',
+    ),
+    Case("a meta element in a comment", html=f'<!-- <meta http-equiv={META} content="{STRICT}"> -->'),
+    Case("a meta element that reports", html=f'<meta http-equiv={META}-report-only content="{STRICT}">'),
+    Case("a meta element without a policy", html=f"<meta http-equiv={META}>"),
     # report-only
     Case("report-only", reported=("default-src 'none'",)),
     Case(

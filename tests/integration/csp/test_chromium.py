@@ -54,7 +54,7 @@ def html_of(case: Case) -> str:
     tag = "<script>" if case.nonce is None else f'<script nonce="{case.nonce}">'
     snippet = f"{tag}{SNIPPET}</script>"
     head = snippet + metas if case.meta_behind else metas + snippet
-    return f"<!doctype html><html><head><title>case</title>{head}</head><body>shop</body></html>"
+    return f"<!doctype html><html><head><title>case</title>{case.html}{head}</head><body>shop</body></html>"
 
 
 def headers_of(case: Case) -> list[tuple[str, str]]:

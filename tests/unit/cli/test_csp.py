@@ -43,7 +43,7 @@ def test_the_hash_of_the_snippet_is_printed(tmp_path: Path, capsys: pytest.Captu
         assert run(["csp", "--snippet", str(tmp_path / "snippet")]) == 0
         assert hash_source(text) in capsys.readouterr().out
     (tmp_path / "snippet").write_text("<p>no snippet</p>")
-    assert run(["csp", "--snippet", str(tmp_path / "snippet")]) == 1
+    assert run(["csp", "--snippet", str(tmp_path / "snippet")]) == 2
     assert "no inline script" in capsys.readouterr().err
 
 
@@ -132,6 +132,9 @@ def test_a_policy_steers_no_terminal(capsys: pytest.CaptureFixture[str]) -> None
     [
         ["csp", "--cdn", "a.example", "check", "img-src a"],
         ["csp", "--redirect", "a.example"],
+        ["csp", "--cdn", "a b"],
+        ["csp", "check", "img-src a", "--collector", "ftp://a.example"],
+        ["csp", "check", "img-src a", "--page", "a.example"],
         ["csp", "check", "--file", __file__, "img-src a"],
     ],
 )

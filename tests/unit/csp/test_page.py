@@ -62,7 +62,17 @@ def texts(saved: str) -> list[tuple[str, str, bool]]:
         ),
         ('<body><meta http-equiv="content-security-policy" content="img-src a">', []),
         ('<p>x<meta http-equiv="content-security-policy" content="img-src a">', []),
-        ('<head></head><meta http-equiv="content-security-policy" content="img-src a">', []),
+        (
+            '<head></head><meta http-equiv="content-security-policy" content="img-src a">',
+            [("img-src a", "meta", False)],
+        ),
+        ('<script src=a></script>x<meta http-equiv="content-security-policy" content="img-src a">', []),
+        ('<noscript><meta http-equiv="content-security-policy" content="img-src a"></noscript>', []),
+        ('<template><meta http-equiv="content-security-policy" content="img-src a"></template>', []),
+        (
+            "server:\nnginx\ncontent-security-policy:\nscript-src https://a.example\nvary:\norigin\n",
+            [("script-src https://a.example", "header", False)],
+        ),
         ('<!-- <meta http-equiv="content-security-policy" content="img-src a"> -->', []),
         ('<script>"<meta http-equiv=content-security-policy content=a>"</script>', []),
         ('<meta http-equiv="content-security-policy-report-only" content="img-src a">', []),
