@@ -9,17 +9,22 @@ from typing import NamedTuple
 
 from workers.csp.needs import Kind, Snippet
 from workers.csp.policy import CONNECTIONS, SCRIPT_ELEMENTS, Policy, serialize
-from workers.csp.sources import NONE, hash_source, nonces
+from workers.csp.sources import NONE, SELF, hash_source, nonces
 from workers.csp.verdict import TRUSTED_TYPES, Finding, Outcome
 
 WRITTEN_OUT = {Kind.SCRIPT: "script-src", Kind.INLINE: "script-src", Kind.CONNECT: "connect-src"}
 
 
 class Change(NamedTuple):
-    """Steps in words, and the policy after those of them that change it: None where none does."""
+    """Steps in words: those that change the policy, with the policy after them, and those in the page."""
 
-    steps: tuple[str, ...]
-    policy: str | None
+    in_policy: tuple[str, ...]
+    policy: str | None  # None where nothing in it changes
+    in_page: tuple[str, ...]
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        return self.in_policy + self.in_page
 
 
 def advise(policy: Policy, findings: Sequence[Finding], snippet: Snippet) -> Change:
@@ -51,8 +56,8 @@ def advise(policy: Policy, findings: Sequence[Finding], snippet: Snippet) -> Cha
             )
     if policy.directives.get("sandbox") is not None and "sandbox" in added:
         in_page.append("then check again: nothing else was asked of a policy that runs no scripts")
-    steps = [_apply(directives, name, sources) for name, sources in added.items()]
-    return Change(tuple(dict.fromkeys(steps + in_page)), serialize(directives) if steps else None)
+    steps = tuple(_apply(directives, name, sources) for name, sources in added.items())
+    return Change(steps, serialize(directives) if steps else None, tuple(dict.fromkeys(in_page)))
 
 
 def _add(added: dict[str, list[str]], name: str, sources: Sequence[str]) -> None:
@@ -67,6 +72,8 @@ def _apply(directives: dict[str, list[str]], name: str, sources: list[str]) -> s
     what = " ".join(sources)
     before = [source for source in directives[effective] if source.lower() != NONE]
     if effective == "default-src":
+        if name == "connect-src":  # nonces, hashes and other words for scripts say nothing there
+            before = [source for source in before if not source.startswith("'") or source.lower() == SELF]
         directives[name] = before + sources
         copied = " with default-src's sources" if before else ""
         return (
