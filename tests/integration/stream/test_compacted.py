@@ -142,3 +142,29 @@ async def test_a_broker_restart_ages_the_copy_and_loses_nothing(kafka: Kafka, lo
         await until(lambda: copy.values[b"k"] == b"after" and reader.age() < 2, "a young copy", within=30)
         assert stream.assigned
     assert owner.fenced == 0
+
+
+async def test_a_version_never_runs_ahead_of_what_was_applied(narrow: Log) -> None:
+    """Others report it as applied: it may name a record only once `apply` has returned."""
+    seen: list[int] = []
+
+    def apply(key: bytes | None, value: bytes | None) -> None:
+        seen.extend(reader.version)
+
+    reader = CompactedReader(KafkaConnection(narrow.bootstrap), narrow.topic, apply)
+    async with publishing(narrow) as publisher:
+        for n in range(300):
+            await publisher.send(narrow.topic, b"k", b"%d" % n)
+        await publisher.flush()
+        await reader.start()
+        try:
+            for n in range(300, 310):
+                await publisher.send_and_wait(narrow.topic, b"k", b"%d" % n)
+            async with asyncio.timeout(20):
+                while reader.version != [309]:
+                    assert reader.version[0] < len(seen)
+                    await asyncio.sleep(0)
+        finally:
+            await reader.stop()
+    assert len(seen) == 310
+    assert all(version < offset for offset, version in enumerate(seen))
