@@ -1,8 +1,9 @@
-"""Rotates the key of a workspace of many units while a worker archives; is killed half-way; counts requests.
+"""Rotates a workspace's key, then the root key, while a worker archives; each is killed half-way once.
 
 python -m tests.benchmarks.rotation [--units 10000] [--objects 100000] [--rate 1000]
 
-Fails if a request touched data/, if anything was lost, or if a unit's row is not under the new key.
+The workspace has many units, and there are a thousand others; the new root key is one of moto's KMS.
+Fails if a request touched data/, if anything was lost, or if a row is not under the new key.
 """
 
 import argparse
@@ -16,10 +17,10 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -29,6 +30,7 @@ from tests.benchmarks import bench_archive
 from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
 from tests.benchmarks.soak_samples import LogEnds
 from tests.stack import ladder
+from tests.stack.moto_kms import MotoKms, moto_kms
 from tests.system.fleet import COMMAND, START_WITHIN, Fleet, wait_until
 from tests.system.gate import Gate, gate_before
 from tests.unit.intake.making import DAY, Record, key_record, policy_of, workspace_record
@@ -38,6 +40,7 @@ from workers import opening
 from workers.by import By
 from workers.cli.policy import open_policy
 from workers.intake.batch import Batch
+from workers.intake.dispositions import Clock
 from workers.intake.sort import Sorter
 from workers.ledger import entries
 from workers.ledger.entries import Genesis
@@ -47,6 +50,7 @@ from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.policy_commands import add_key, set_workspace
 from workers.sample.load import load_keys, records
+from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
 from workers.settings import Settings
 from workers.store.port import IF_ABSENT
@@ -54,15 +58,7 @@ from workers.store.retry import Retry
 
 SOURCES = 100
 WORKSPACE = "acme"
-ROTATE = [str(COMMAND), "keystore", "rotate", "workspace", WORKSPACE, "--reason", "to measure it"]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What one process that was cut off, or ended, asked of its buckets."""
-
-    seconds: float
-    requests: Counter[str]  # method and first folder
+OTHERS = 1_000  # workspaces with one unit each
 
 
 def main() -> None:
@@ -74,7 +70,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000, help="records/s that a worker archives meanwhile")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
-    with bench_archive.stack() as (bootstrap, s3), tempfile.TemporaryDirectory() as folder:
+    with bench_archive.stack() as (bootstrap, s3), moto_kms() as kms, tempfile.TemporaryDirectory() as folder:
         prefix = f"rotation{uuid.uuid4().hex[:8]}-"
         fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.versioned_bucket(), prefix, PARTITIONS)
         fleet.settings |= {
@@ -85,12 +81,12 @@ def main() -> None:
         fleet.create()
         os.environ.update(fleet.environment())
         try:
-            measure(fleet, asked.units // SOURCES, asked.objects // asked.units, asked.rate)
+            measure(fleet, kms, asked.units // SOURCES, asked.objects // asked.units, asked.rate)
         finally:
             fleet.close()
 
 
-def measure(fleet: Fleet, days: int, rounds: int, rate: int) -> None:
+def measure(fleet: Fleet, kms: MotoKms, days: int, rounds: int, rate: int) -> None:
     archived = asyncio.run(fill(days, rounds))
     units = SOURCES * days
     print(f"{units:,} units, {archived:,} objects; {ladder.said()}", flush=True)
@@ -100,17 +96,22 @@ def measure(fleet: Fleet, days: int, rounds: int, rate: int) -> None:
     producer = [sys.executable, "-m", "tests.benchmarks.soak_producer", fleet.bootstrap, topic, str(rate)]
     with subprocess.Popen([*producer, str(rate * 3600)]) as sending:
         wait_until(lambda: worker.metric("strongroom_records_total") > rate, START_WITHIN, worker.log)
-        killed = rotated(fleet, lambda gate: puts_of_rows(gate) > units)  # two buckets: half of the units
-        finished = rotated(fleet, lambda gate: False)
+        workspace = ("workspace", WORKSPACE)
+        # two buckets: so many PUTs are half of the rows
+        rotated(fleet, workspace, lambda gate: puts(gate, "/src%3D") > units)
+        rotated(fleet, workspace)
+        [standing] = fleet.json("keystore", "status", "--workspace", WORKSPACE)
+        print(f"status: {standing}", flush=True)
+        assert (standing["generation"], standing["generations"], standing["older"]) == (2, 1, 0)
+        assert standing["units"] >= units
+
+        fleet.settings |= {"STRONGROOM_KMS_KEYS": kms.key(), "STRONGROOM_KMS_ENDPOINT": kms.endpoint}
+        rotated(fleet, ("root",), lambda gate: puts(gate, "/l1.json") > OTHERS)
+        rotated(fleet, ("root",))
+        everybody = fleet.json("keystore", "status")
+        assert len(everybody) > OTHERS
+        assert {(len(each["roots"].split()), each["remarks"]) for each in everybody} == {(2, "")}
         sending.kill()
-    for name, run in (("killed -9", killed), ("gone on with", finished)):
-        told = ", ".join(f"{what} {count:,}" for what, count in sorted(run.requests.items()))
-        print(f"{name}: {run.seconds:.1f} s; {told}", flush=True)
-        assert not any(what.endswith(" data/") for what in run.requests), "an object was touched"
-    [standing] = fleet.json("keystore", "status", "--workspace", WORKSPACE)
-    print(f"status: {standing}", flush=True)
-    assert (standing["generation"], standing["generations"], standing["older"]) == (2, 1, 0)
-    assert standing["units"] >= units
 
     live = ends.total()
     wait_until(
@@ -130,24 +131,33 @@ def measure(fleet: Fleet, days: int, rounds: int, rate: int) -> None:
     assert report["lines"] == archived + live
 
 
-def rotated(fleet: Fleet, enough: Callable[[Gate], bool]) -> Asked:
-    """The command to its end, or until `enough`: then it is killed with signal 9."""
+def never(_: Gate) -> bool:
+    return False
+
+
+def rotated(fleet: Fleet, what: Sequence[str], enough: Callable[[Gate], bool] = never) -> None:
+    """The command to its end, or until `enough`: then it is killed with signal 9. Tells what it asked."""
+    command = [str(COMMAND), "keystore", "rotate", *what, "--reason", "to measure it"]
     began = time.monotonic()
     with gate_before(fleet.endpoint, "nothing") as gate:
         environment = fleet.environment({"STRONGROOM_S3_ENDPOINT": gate.endpoint})
-        with subprocess.Popen(ROTATE, env=environment) as rotating:
+        with subprocess.Popen(command, env=environment) as rotating:
             while rotating.poll() is None and not enough(gate):
                 time.sleep(0.05)
             rotating.kill()
-        assert rotating.returncode in {0, -signal.SIGKILL}, rotating.returncode
+        assert rotating.returncode == (0 if enough is never else -signal.SIGKILL), rotating.returncode
         requests = Counter[str]()
         for (method, path), count in gate.seen.items():
             requests[f"{method} {folder_of(path)}"] += count
-    return Asked(time.monotonic() - began, requests)
+    told = ", ".join(f"{which} {count:,}" for which, count in sorted(requests.items()))
+    how = "to its end" if enough is never else "killed -9"
+    print(f"{what[0]} {how}: {time.monotonic() - began:.1f} s; {told}", flush=True)
+    assert not any(which.endswith(" data/") for which in requests), "an object was touched"
 
 
-def puts_of_rows(gate: Gate) -> int:
-    return sum(n for (method, path), n in gate.seen.copy().items() if method == "PUT" and "/src%3D" in path)
+def puts(gate: Gate, part: str) -> int:
+    """PUTs of names with this in them."""
+    return sum(n for (method, path), n in gate.seen.copy().items() if method == "PUT" and part in path)
 
 
 def folder_of(path: str) -> str:
@@ -179,6 +189,9 @@ async def fill(days: int, rounds: int) -> int:
             )
         )
         keystore: Keystore = await opened.enter_async_context(opening.open_keystore(settings))
+        today = f"{datetime.now(UTC):%Y-%m-%d}"
+        others = [Unit(f"other{number}", "web", today, Clock.MAIN) for number in range(OTHERS)]
+        assert await keystore.prepare(others) == 0
         flusher = Flusher(
             data=await opened.enter_async_context(opening.open_data(settings)),
             ledger=await opened.enter_async_context(opening.open_ledger(settings)),
