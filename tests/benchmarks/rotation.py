@@ -77,6 +77,7 @@ def main() -> None:
             "STRONGROOM_KEYSTORE_BUCKET": s3.versioned_bucket(),
             "STRONGROOM_KEYSTORE_BUCKET_2": s3.versioned_bucket(),
             "STRONGROOM_KEY_CACHE_LIFE": "10",
+            "STRONGROOM_FLUSH_INTERVAL": "20",
         }
         fleet.create()
         os.environ.update(fleet.environment())
