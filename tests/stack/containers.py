@@ -18,10 +18,14 @@ from tests.stack.ladder import STACK
 class StackContainer(DockerContainer):
     """A container that down.sh finds by its label, in the network that up.sh made where it made one."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, image: str, user: str | None = None) -> None:
         super().__init__(image)
         network = os.environ.get("DOCKER_NETWORK")
-        self.with_kwargs(labels={"strongroom.stack": str(STACK)}, **({"network": network} if network else {}))
+        self.with_kwargs(
+            labels={"strongroom.stack": str(STACK)},
+            **({"network": network} if network else {}),
+            **({"user": user} if user else {}),
+        )
 
 
 class ApacheKafkaContainer(StackContainer):
@@ -52,7 +56,8 @@ class VersitygwContainer(StackContainer):
     def __init__(
         self, image: str, port: int, access_key: str, secret_key: str, shows: Identity | None = None
     ) -> None:
-        super().__init__(image)
+        # the certificate's key is nobody's but its owner's, whom the image's own user is not
+        super().__init__(image, user="0:0" if shows else None)
         self.with_bind_ports(7070, port)
         self.with_envs(ROOT_ACCESS_KEY=access_key, ROOT_SECRET_KEY=secret_key)
         tls = ""
