@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.stack import ladder
 from tests.stack.authority import Authority
@@ -30,6 +31,23 @@ LONGEST = (
 
 
 def pytest_configure() -> None:
+    _let_loggers_be_configured_again()
+    _hide_accounts()
+
+
+def _let_loggers_be_configured_again() -> None:
+    """A logger that is cached keeps the configuration of the test that used it first, and no later test sees
+    what it says.
+    """
+    configure = structlog.configure
+
+    def uncached(**settings: Any) -> None:
+        configure(**{**settings, "cache_logger_on_first_use": False})
+
+    structlog.configure = uncached  # type: ignore[assignment]  # called with keywords alone
+
+
+def _hide_accounts() -> None:
     """No test may reach an account of whoever runs it: only an external S3 takes credentials from outside."""
     if "TEST_S3_ENDPOINT" not in os.environ:
         os.environ.update(

@@ -75,6 +75,8 @@ class RejectionReports:
             ]
         finally:
             self._waiting.extendleft(reversed(left))  # also when cancelled: the last word takes them up
+            if left:
+                self._come.set()
         for outcome in outcomes:
             if isinstance(outcome, BaseException) and not isinstance(outcome, StrongroomError):
                 raise outcome

@@ -116,6 +116,20 @@ async def test_rows_wait_out_an_outage_and_the_oldest_go_beyond_the_bound(
     assert dropped() - before == 2
 
 
+async def test_rows_that_a_cancelled_run_gives_back_are_sent_by_who_waits() -> None:
+    broker = Broker(mute=True)
+    reports = RejectionReports(broker, "eu.rejections", lambda: 300)
+    reports.tell(ENTRY, of("k1"))
+    sending, waiting = asyncio.create_task(reports.run()), asyncio.create_task(reports.run())
+    await asyncio.sleep(0.01)  # one has the row on its way, the other sees none
+    broker.mute = False
+    sending.cancel()
+    async with asyncio.timeout(10):
+        while not broker.sent:  # noqa: ASYNC110 - the broker of these tests tells nobody
+            await asyncio.sleep(0.001)
+    waiting.cancel()
+
+
 async def test_what_kafka_refuses_for_good_is_dropped_and_counted() -> None:
     before = dropped()
     broker = Broker(fails=Fatal("not authorized"))
