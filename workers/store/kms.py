@@ -25,7 +25,8 @@ ANSWER_TIMEOUT = 15.0  # seconds for a call, the way to the credentials included
 
 # at debug level these write bodies of requests and answers
 for _library in ("botocore", "aiobotocore", "aioboto3"):
-    logging.getLogger(_library).setLevel(logging.INFO)
+    _logger = logging.getLogger(_library)
+    _logger.setLevel(max(logging.INFO, _logger.getEffectiveLevel()))  # commands keep it quieter than that
 
 
 @asynccontextmanager
