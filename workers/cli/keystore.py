@@ -1,7 +1,6 @@
 """`strongroom keystore`: shows, rotates and shreds the keys that seal the archive."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -17,6 +16,7 @@ from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.ledger.fleet import change_roots, stored_fleet
 from workers.ledger.read import entries_of
+from workers.roles.process import now
 from workers.sealing import listing
 from workers.sealing.key_events import What, events, put_on_record
 from workers.sealing.key_loss import KeyLoss
@@ -150,9 +150,7 @@ async def _events(settings: Settings) -> list[Sequence[object]]:
 async def _rotate_workspace(settings: Settings, workspace: str, by: By) -> None:
     async with opening.open_roots(settings) as roots, opening.open_key_rows(settings) as replicas:
         with output.progress("rows", None) as advance:
-            rotation = Rotation(
-                replicas, roots, workspace, retry=running.patient(), now=_now, advance=advance
-            )
+            rotation = Rotation(replicas, roots, workspace, retry=running.patient(), now=now, advance=advance)
             await rotation.run(by, lambda: asyncio.sleep(settling(settings)), output.say)
 
 
@@ -165,7 +163,7 @@ async def _rotate_root(settings: Settings, by: By) -> None:
     ):
         await retry.call(lambda: put_on_record(replicas.stores, What.ROOT_ROTATION_BEGUN, (), by))
         with output.progress("workspaces", None) as advance:
-            rewrap = partial(rewrap_all, replicas, roots, retry=retry, now=_now, advance=advance)
+            rewrap = partial(rewrap_all, replicas, roots, retry=retry, now=now, advance=advance)
             first = await rewrap()
             # from here on no worker starts that would make keys without one of these; what such a worker made
             # meanwhile is wrapped by the second pass
@@ -208,7 +206,7 @@ def _shred(settings: Settings, names: Sequence[str], by: By, what: str, *, yes: 
         if typed != what:
             raise Poison(f"{typed!r} is not {what!r}", remedy="Nothing was shredded")
     running.run(_tombstone(settings, names, by))
-    gone = _now() + round(settling(settings) * 1000)
+    gone = now() + round(settling(settings) * 1000)
     output.say(f"shredded; the last worker that has it cached lets go at {iso_ms(gone)}")
 
 
@@ -227,14 +225,10 @@ async def _tombstone(settings: Settings, names: Sequence[str], by: By) -> None:
     retry = running.patient()
     async with opening.open_key_rows(settings) as replicas:
         await retry.call(lambda: put_on_record(replicas.stores, What.SHREDDING_BEGUN, names, by))
-        await retry.call(lambda: tombstone(replicas, names, _now()))
+        await retry.call(lambda: tombstone(replicas, names, now()))
         await retry.call(lambda: put_on_record(replicas.stores, What.SHREDDING_DONE, names, by))
 
 
 def settling(settings: Settings) -> float:
     """Seconds until no worker uses a withdrawn key any more: a cache's life, and its longest request."""
     return settings.key_cache_life + LONGEST_REQUEST
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

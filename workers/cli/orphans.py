@@ -1,7 +1,5 @@
 """`strongroom orphans`: objects that no entry lists and none ever will, left by crashes."""
 
-import time
-
 import click
 
 from workers import opening
@@ -9,6 +7,7 @@ from workers.cli import output, running
 from workers.ledger.orphans import Judged, Kind, judged
 from workers.ledger.sweep import Sweep, Terms
 from workers.ledger.sweep import sweep as sweep_pass
+from workers.roles.process import now
 from workers.settings import Settings
 
 COLUMNS = ("key", "size", "age", "kind", "why", "chain")
@@ -50,26 +49,33 @@ def sweep(dry_run: bool, as_json: bool) -> int:
 
 
 async def _list(settings: Settings) -> list[tuple[str, int, int, str, str, str]]:
-    now = _now()
+    asked = now()
     async with opening.open_ledger(settings) as ledger, opening.open_data(settings) as data:
         with output.progress("objects", None) as advance:
             rows = []
             async for each in judged(ledger, data, running.patient()):
                 advance(1)
                 if each.kind is not Kind.LISTED:
-                    rows.append(_row(each, now))
+                    rows.append(_row(each, asked))
             return rows
 
 
-def _row(each: Judged, now: int) -> tuple[str, int, int, str, str, str]:
+def _row(each: Judged, asked: int) -> tuple[str, int, int, str, str, str]:
     chain = "" if each.name is None else each.name.chain.prefix
-    return each.stat.key, each.stat.size, (now - each.stat.modified) // 1000, str(each.kind), each.why, chain
+    return (
+        each.stat.key,
+        each.stat.size,
+        (asked - each.stat.modified) // 1000,
+        str(each.kind),
+        each.why,
+        chain,
+    )
 
 
 async def _sweep(settings: Settings, terms: Terms) -> Sweep:
     async with opening.open_ledger(settings) as ledger, opening.open_data(settings) as data:
         with output.progress("objects", None) as advance:
-            return await sweep_pass(ledger, data, running.patient(), _now(), terms, lambda each: advance(1))
+            return await sweep_pass(ledger, data, running.patient(), now(), terms, lambda each: advance(1))
 
 
 def summary(found: Sweep, *, dry_run: bool) -> dict[str, object]:
@@ -83,7 +89,3 @@ def summary(found: Sweep, *, dry_run: bool) -> dict[str, object]:
         "swept bytes": found.swept_bytes,
         "refused": found.refusals,
     }
-
-
-def _now() -> int:
-    return time.time_ns() // 1_000_000

@@ -20,9 +20,10 @@ from workers.by import By
 from workers.intake.dispositions import Clock
 from workers.sealing.key_events import What, events
 from workers.sealing.refusals import KeyDisabled, KeyShredded, NoSuchKey
+from workers.sealing.replicas import Replicas
 from workers.sealing.roots import Roots
 from workers.sealing.rotate import Pass, Rotation
-from workers.sealing.rows import State, UnitRow, WorkspaceRow, decode, unit_row, workspace_row
+from workers.sealing.rows import Row, State, UnitRow, WorkspaceRow, decode, unit_row, workspace_row
 from workers.sealing.survey import standing
 from workers.sealing.withdraw import disable, enable, tombstone
 from workers.store.port import Store
@@ -161,25 +162,15 @@ class RotationContract:
 
     async def test_a_row_shredded_under_its_hands_stays_shredded(self, stores: Sequence[Store]) -> None:
         await patient(worker(stores), UNIT)
-        turning = rotation(stores)
-        await turning.begin(2)
-        edit_row = turning._replicas.changed
-        shredded = 0
+        await rotation(stores).begin(2)
 
-        async def shredding_first(name: str, edit: Callable[..., object]) -> object:
-            def late(row: object) -> object:
-                nonlocal shredded
-                found = edit(row)
-                if found is not None and not shredded:
-                    shredded = 1
-                return found
+        class ShreddingFirst(Replicas):
+            async def changed(self, name: str, edit: Callable[[Row | None], Row | None]) -> Row | None:
+                await tombstone(replicas(stores), [name], NOW)
+                return await super().changed(name, edit)
 
-            if name == ROW and not shredded:
-                await tombstone(replicas(stores), [ROW], NOW)
-            return await edit_row(name, late)  # type: ignore[arg-type]  # what it edits is looked at above
-
-        turning._replicas.changed = shredding_first  # type: ignore[method-assign, assignment]  # see above
-        await turning.rewrap()
+        shredding = ShreddingFirst(stores, requests=8)
+        await Rotation(shredding, Roots([ROOT]), "acme", retry=fast(), now=lambda: NOW).rewrap()
         assert (await unit_of(stores[0])).state is State.TOMBSTONE
         with pytest.raises(KeyShredded):
             await patient(worker(stores), UNIT)
