@@ -80,10 +80,16 @@ def texts(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def effects(found: list[dict[str, Any]], action: str, resource: str) -> Iterator[str]:
-    """Of the statements that apply: as AWS reads them, conditions aside, of which there are none."""
+def effects(
+    found: list[dict[str, Any]], action: str, resource: str, *, headers: tuple[str, ...] = ("if-none-match",)
+) -> Iterator[str]:
+    """Of the statements that apply to a request with these headers: as AWS reads them."""
     for statement in found:
-        assert "Condition" not in statement
+        [(operator, absent)] = statement.get("Condition", {"Null": {}}).items()
+        assert operator == "Null"
+        assert {*absent.values()} <= {"true"}
+        if any(key.removeprefix("s3:") in headers for key in absent):
+            continue
         named = "Resource" if "Resource" in statement else "NotResource"
         hit = any(fnmatchcase(resource, pattern) for pattern in texts(statement[named]))
         if action in texts(statement["Action"]) and hit == (named == "Resource"):
@@ -118,6 +124,13 @@ def test_no_other_policy_can_add_to_what_may_be_deleted(role: str, action: str) 
     found = statements(role)
     for key in {*PREFIXES} - MAY[role][action]:
         assert "Deny" in effects(found, action, f"{BUCKET}/{key}"), key
+
+
+def test_a_stolen_worker_overwrites_nothing_that_was_committed() -> None:
+    found = statements("archive")
+    for key in MAY["archive"][WRITE]:
+        without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
+        assert ("Deny" in without) == key.startswith(("ledger/", "data/")), key
 
 
 def test_nothing_is_granted_by_a_wildcard_or_on_another_bucket() -> None:
