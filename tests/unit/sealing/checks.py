@@ -20,6 +20,7 @@ from typing import NamedTuple
 PLACES = (
     *("format", "keys", "unit_key", "workspaces", "keystore", "unit_rows", "replicas", "rows"),
     *("tombstones", "numbered_log", "withdraw", "readers", "reader_rows", "root", "roots", "kms"),
+    *("rotate", "rotate_root", "old_versions", "key_events"),
 )
 Functions = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS = (ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.FunctionDef, ast.AsyncFunctionDef)

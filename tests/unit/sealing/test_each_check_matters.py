@@ -212,6 +212,7 @@ NOTICED_BY: dict[str, dict[str, str]] = {
         ),
     },
     "withdraw.tombstone": {
+        "await purge_old_versions(store, name)": "shredded unit: while the bucket keeps an old version",
         "await tombstones.append(replicas.stores, names, State.TOMBSTONE, now)": (
             "cache: its unit shredded, the log read, to open with the key held"
         ),
@@ -275,6 +276,39 @@ NOTICED_BY: dict[str, dict[str, str]] = {
         "row.state is State.TOMBSTONE": "shredded unit: its marker is gone, to enable",
         "await replicas.settled(name)": "shredded unit: put back from an old version, to enable",
         "await replicas.changed(name, edit)": "disabled unit: to read",
+    },
+    "rotate.Rotation.begun": {
+        "target > GENERATIONS_MAX": "rotation: of a workspace whose generations are used up",
+    },
+    "rotate.Rotation._rewrap_one": {
+        "row.under not in keys.by_generation": "rotation: of a unit under a generation that is not there",
+    },
+    "rotate.Rotation._usable": {
+        "row is None": "rotation: of a workspace that never was",
+    },
+    "rotate_root.rewrap_all": {
+        "met.append(await _rewrap(replicas, roots, workspace, retry=retry, now=now))": (
+            "rotation: of the root, by one that opens nothing"
+        ),
+    },
+    "rotate_root._rewrap": {
+        "raise Unavailable": "rotation: of the root, of a row that others keep changing",
+    },
+    "rotate_root._wrapped": {
+        "except Refused": "rotation: of the root, over another workspace's key",
+    },
+    "old_versions.purge_old_versions": {
+        "old": "rotation: old versions of a row that the bucket keeps",
+    },
+    "key_events.put_on_record": {
+        "await LOG.append(stores, msgspec.json.encode(event, order='sorted'))": (
+            "rotation: that can't be put on record"
+        ),
+    },
+    "key_events.events": {
+        "except (msgspec.MsgspecError, UnicodeDecodeError)": (
+            "rotation: over a record of key events that is garbage"
+        ),
     },
 }
 

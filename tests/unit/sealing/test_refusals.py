@@ -9,6 +9,7 @@ from tests.unit.sealing import (
     scenarios_of_buckets,
     scenarios_of_readers,
     scenarios_of_roots,
+    scenarios_of_rotation,
     scenarios_of_rows,
     scenarios_of_sealing,
     scenarios_of_time,
@@ -38,6 +39,7 @@ SOURCES = (
     scenarios_of_buckets,
     scenarios_of_readers,
     scenarios_of_roots,
+    scenarios_of_rotation,
 )  # of SCENARIOS
 
 
