@@ -36,7 +36,7 @@ fuzz: $(VENV)/dev.stamp  ## what reads sealed objects' headers and the keystore'
 	@$(BIN)/python -m tests.fuzz.headers --seconds $(or $(SECONDS),60) $(ARGS)
 
 model: $(VENV)/dev.stamp stack  ## search the ledger's protocol for a way to break it, in full (ARGS go to pytest)
-	@$(BIN)/pytest tests/model -s $(ARGS)
+	@$(BIN)/pytest tests/model tests/model/longer.py -s $(ARGS)
 
 torture: $(VENV)/dev.stamp stack  ## break real workers, Kafka and S3 (KILLS=n RECORDS=n SEED=n), and judge what is archived
 	@$(BIN)/python -m tests.torture.run $(if $(KILLS),--kills $(KILLS)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
