@@ -15,7 +15,7 @@ from workers.cli.policy import asked_by
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.ledger.fleet import change_roots, stored_fleet
-from workers.ledger.read import entries_of
+from workers.ledger.walk import entries_of
 from workers.roles.process import now
 from workers.sealing import listing
 from workers.sealing.key_events import What, events, put_on_record

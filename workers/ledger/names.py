@@ -1,13 +1,18 @@
 """The names of everything in the bucket (docs/format.md). Names are formats: they never change."""
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from workers.errors import Poison
 from workers.intake.dispositions import Group
 
+if TYPE_CHECKING:  # which takes the form of an id from here
+    from workers.sealing.keys import Unit
+
 FLEET = "fleet.json"
 FIRST_DIGITS = 20  # more than an offset has: as text, entries sort as their offsets do
+UNITS = "units/v1/"
+OUTPUTS_MAX = 10_000  # of one unit entry: four digits number them
 ID = re.compile(r"[A-Za-z0-9_-]{1,64}\Z", re.ASCII)
 
 
@@ -51,10 +56,32 @@ class ChainId(NamedTuple):
     def data(self, group: Group, first: int, following: int, attempt: str, suffix: str = "ndjson.zst") -> str:
         """The object of `group` in the batch [first, following) of this chain."""
         chain = f"{self.topic}-{self.topic_id}.{self.incarnation}-{self.partition:05d}"
-        return (
-            f"data/ws={group.workspace}/src={group.source}/day={group.day}/{group.disposition}/"
-            f"{chain}-{first:020d}-{following:020d}-{attempt}.{suffix}"
-        )
+        return f"{group_prefix(group)}{chain}-{first:020d}-{following:020d}-{attempt}.{suffix}"
+
+
+def group_prefix(group: Group) -> str:
+    """Of the objects of a group."""
+    return f"data/ws={group.workspace}/src={group.source}/day={group.day}/{group.disposition}/"
+
+
+def unit_prefix(unit: "Unit") -> str:
+    """Of the chain of a unit."""
+    return f"{UNITS}ws={unit.workspace}/src={unit.source}/day={unit.day}/clock={unit.clock}/"
+
+
+def unit_entry(unit: "Unit", seq: int) -> str:
+    return f"{unit_prefix(unit)}{seq:08d}.json"
+
+
+def unit_output(
+    group: Group, consumer: "Unit", seq: int, number: int, attempt: str, suffix: str = "ndjson.zst"
+) -> str:
+    """The object of `group`, of the same day, that entry `seq` of `consumer`'s chain is to list.
+
+    `number` tells the outputs of one attempt apart, from 0 to OUTPUTS_MAX - 1.
+    """
+    chain = f"{consumer.workspace}.{consumer.source}.{consumer.clock}"
+    return f"{group_prefix(group)}from={chain}.{seq:08d}.{number:04d}.{attempt}.{suffix}"
 
 
 def checked_id(kind: str, value: str) -> str:

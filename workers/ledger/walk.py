@@ -37,9 +37,8 @@ def place(key: str) -> Place | None:
     return Place(chain, name) if key.startswith(chain.prefix) else None
 
 
-async def listed(store: Store, prefix: str, retry: Retry) -> AsyncIterator[Stat]:
+async def listed(store: Store, prefix: str, retry: Retry, after: str = "") -> AsyncIterator[Stat]:
     """As Store.list, page by page, so that one bad answer does not end a long listing."""
-    after = ""
 
     async def page() -> list[Stat]:
         return [stat async for stat in store.list(prefix, after=after, limit=PAGE)]
@@ -92,6 +91,13 @@ async def walk(store: Store, chain: ChainId, retry: Retry) -> AsyncIterator[Entr
             return
         head = newer
         yield found
+
+
+async def entries_of(store: Store, retry: Retry) -> AsyncIterator[Entry]:
+    """Every entry of every chain."""
+    async for chain in chains(store, retry):
+        async for entry in walk(store, chain, retry):
+            yield entry
 
 
 async def _what_counts(store: Store, chain: ChainId, closing: Closing, retry: Retry) -> AsyncIterator[Entry]:

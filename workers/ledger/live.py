@@ -1,0 +1,89 @@
+"""The live set of a unit: what its intake objects and the outputs that landed in it still hold of records.
+
+A unit's own chain alone consumes its records. Outputs land in it from its own chain, from that of its
+source's quarantine, and from that of what nobody claimed, all of the same day: nothing else must be read.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from workers.ledger import line_ranges, unit_chain
+from workers.ledger import unit_entries as entries
+from workers.ledger.entries import StoredObject
+from workers.ledger.line_ranges import Ranges
+from workers.ledger.unit_chain import UnitHead
+from workers.ledger.unit_entries import LEAVE, Consumed, UnitEntry, feeders, landing_unit
+from workers.sealing.keys import Unit
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+
+class LiveObject(NamedTuple):
+    stored: StoredObject
+    consumed: Ranges = ()  # lines, from 0
+    leave: bool = False  # an entry that allows its bytes to go has named it
+
+    @property
+    def lines(self) -> Ranges:
+        """Those that are live."""
+        return line_ranges.rest(self.consumed, self.stored.records)
+
+    @property
+    def left(self) -> int:
+        """Live records."""
+        return self.stored.records - line_ranges.count(self.consumed)
+
+
+class Live(NamedTuple):
+    """`head` is the unit's own chain's: what consumes from here is appended behind it.
+
+    An object is in one of the three by its key: `objects` have live records; of `spent` all records were
+    consumed, and the bytes must stay until a dispose names them (count 0); `free` ones may be absent.
+    """
+
+    head: UnitHead
+    objects: dict[str, LiveObject]
+    spent: dict[str, LiveObject]
+    free: dict[str, LiveObject]
+
+
+async def unit(ledger: Store, of: Unit, intake_objects: Iterable[StoredObject], retry: Retry) -> Live:
+    """The unit as it stands. `intake_objects`: those of the unit that intake entries list.
+
+    Raises Fatal for a broken chain. Requests: up to three lists, and one an entry of those chains.
+    """
+    # an output is there before anything consumes it, so what feeds the unit is read behind its own chain
+    own = await unit_chain.head(ledger, of, retry)
+    others = [await unit_chain.head(ledger, feeder, retry) for feeder in feeders(of)]
+    return fold(own, intake_objects, others)
+
+
+def fold(own: UnitHead, intake_objects: Iterable[StoredObject], others: Iterable[UnitHead]) -> Live:
+    """As `unit`, from chains that were read. Raises Fatal, naming the entry, for a record consumed twice.
+
+    What was consumed of an object that is not known is passed over: its bytes may be gone already, and who
+    lists what is there does not see it.
+    """
+    found = {stored.key: LiveObject(stored) for stored in intake_objects if landing_unit(stored) == own.unit}
+    for head in (own, *others):
+        for entry in head.entries:
+            landed = [stored for stored in entry.outputs if landing_unit(stored) == own.unit]
+            found |= {stored.key: LiveObject(stored) for stored in landed}
+    for entry in own.entries:
+        for consumed in entry.consumed:
+            if consumed.key in found:
+                found[consumed.key] = _without(found[consumed.key], consumed, entry)
+    live = Live(own, {}, {}, {})
+    for key, each in found.items():
+        place = live.objects if each.left else live.free if each.leave else live.spent
+        place[key] = each
+    return live
+
+
+def _without(each: LiveObject, consumed: Consumed, entry: UnitEntry) -> LiveObject:
+    taken = each.lines if consumed.records is None else consumed.records
+    if line_ranges.count(line_ranges.common(taken, each.lines)) != consumed.count:
+        raise entries.broken(
+            entry.key, f"it consumes {consumed.count} records of {each.stored.key}, {each.left} were live"
+        )
+    return LiveObject(each.stored, line_ranges.union(each.consumed, taken), each.leave or entry.kind in LEAVE)
