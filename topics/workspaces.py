@@ -15,10 +15,13 @@ MAX_SOURCES = 1000
 MAX_PATTERNS = 1000  # a list
 MAX_CONTACTS = 100
 MAX_SWITCHES = 100
+MAX_QUOTA = 10**12  # a second
+MAX_BURST = 3600  # seconds
 
 Days = Annotated[int, Meta(ge=1, le=MAX_RETENTION_DAYS)]
 Pattern = Annotated[str, Meta(min_length=1, max_length=300)]  # its grammar: workers/origins/hosts.py
 Patterns = Annotated[tuple[Pattern, ...], Meta(max_length=MAX_PATTERNS)]
+PerSecond = Annotated[int, Meta(ge=1, le=MAX_QUOTA)]
 Word = Annotated[str, Meta(min_length=1, max_length=64)]
 Contact = Annotated[str, Meta(min_length=1, max_length=254)]  # RFC 5321's longest address
 
@@ -34,6 +37,14 @@ class SourceType(StrEnum):
 class WorkspaceState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
+
+
+class OverQuota(StrEnum):
+    """What becomes of the records of a write key that has used up its quota."""
+
+    OFF = "off"  # nothing: quotas are not looked at
+    FLAG = "flag"
+    REJECT = "reject"
 
 
 class Source(Open, frozen=True, kw_only=True, rename="camel"):
@@ -58,6 +69,11 @@ class Workspace(PolicyValue, frozen=True, kw_only=True, rename="camel"):
     contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)] = ()
     # policy switches by name
     switches: Annotated[dict[Word, bool], Meta(max_length=MAX_SWITCHES)] = msgspec.field(default_factory=dict)
+    # what each of its write keys may send a second; None: no limit of that kind
+    quota_records: PerSecond | None = None
+    quota_bytes: PerSecond | None = None
+    quota_burst: Annotated[int, Meta(ge=1, le=MAX_BURST)] = 10  # seconds' worth that may come at once
+    over_quota: OverQuota = OverQuota.OFF
     # ms since the epoch: until then nothing is deleted by this record, because it shortens what stood before
     effective_from: int | None = None
 

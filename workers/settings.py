@@ -153,7 +153,8 @@ class Settings(BaseSettings):
     )
     unknown_key_bytes_max: Bytes = setting(
         16 * MIB,
-        "Bytes a batch of records with unregistered write keys that are kept aside; the rest is rejected",
+        "Bytes a partition and hour of records with unregistered write keys that are kept aside; the rest is "
+        "rejected",
     )
     compression: Compression = setting(Compression.ZSTD, "How objects are compressed before they are sealed")
     compression_level: Annotated[int, Field(ge=1, le=19)] = setting(

@@ -30,15 +30,15 @@ def secret(name: str) -> bytes:
 
 def rule() -> None:
     """An exception in a rule, which quotes what the record holds."""
-    sort = loaded("workers.intake.sort")
-    decide = sort.decide
+    decider = loaded("workers.intake.decider")
+    decide = decider.decide
 
     def failing(facts: Any) -> Any:
         if facts.key is not None and facts.key.source == BROKEN_SOURCE:
             raise ValueError(f"can't decide about {secret('PLANTED_PAYLOAD')!r}")
         return decide(facts)
 
-    sort.decide = failing
+    decider.decide = failing
 
 
 def log() -> None:

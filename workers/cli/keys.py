@@ -11,8 +11,9 @@ from topics.times import iso_ms
 from topics.write_keys import KeyState, WriteKey, checked_key, codec
 from workers import opening
 from workers.by import By
-from workers.cli import output, roll_call, running
+from workers.cli import output, refused_before, roll_call, running
 from workers.cli.policy import asked_by, open_policy
+from workers.cli.refused_before import RefusedBefore
 from workers.errors import Poison
 from workers.ledger import policy_commands
 from workers.ledger.policy_chain import PolicyChain
@@ -53,10 +54,17 @@ def keys() -> None:
 @click.option("--reason", default="", help="Why; kept in the history.")
 @output.json_option
 def add(key: str | None, workspace: str, source: str, reason: str, as_json: bool) -> None:
-    """Register KEY, or a fresh key, as active."""
+    """Register KEY, or a fresh key, as active.
+
+    Says what was refused of KEY while nobody knew it. What was kept of it is replayed.
+    """
     name = new_key() if key is None else key
     added, _ = _change(lambda books, by: policy_commands.add_key(books, name, workspace, source, by), reason)
-    _show_one(added, as_json)
+    before = None if key is None else _refused_before(added)
+    if as_json:
+        output.print_json(_json(added) | _before_json(before))
+    else:
+        _show_one(added, as_json)
 
 
 @keys.command()
@@ -102,13 +110,17 @@ def list_keys(workspace: str | None, state: str | None, as_json: bool) -> None:
 @roll_call.wait_option
 @output.json_option
 def rotate(old: str, new: str | None, overlap: int, reason: str, wait: float | None, as_json: bool) -> int:
-    """Make a new key active at once, and let OLD end after an overlap."""
+    """Make a new key active at once, and let OLD end after an overlap.
+
+    Says what was refused of the new key while nobody knew it. What was kept of it is replayed.
+    """
     name = new_key() if new is None else new
     rotated, heard = _change(
         lambda books, by: policy_commands.rotate_key(books, old, name, overlap, by), reason, (old, name), wait
     )
+    before = None if new is None else _refused_before(rotated.new)
     if as_json:
-        shown = {part: _json(value) for part, value in rotated._asdict().items()}
+        shown = {part: _json(value) for part, value in rotated._asdict().items()} | _before_json(before)
         output.print_json(shown if heard is None else {**shown, "workers": roll_call.as_json(heard)})
     else:
         _show_many(rotated, as_json)
@@ -169,6 +181,17 @@ def _change(
         return done, await roll_call.applied_by_all(settings, placed, wait)
 
     return running.run(run())
+
+
+def _refused_before(registered: WriteKey) -> RefusedBefore | str:
+    """Of a key that somebody chose: it may have been in use already."""
+    before = running.run(refused_before.look(Settings.load(), registered.key))
+    refused_before.tell(registered, before)
+    return before
+
+
+def _before_json(before: RefusedBefore | str | None) -> dict[str, Any]:
+    return {"refusedBefore": before.as_json()} if isinstance(before, RefusedBefore) and before.records else {}
 
 
 async def _read(read: Callable[[PolicyChain[WriteKey]], Awaitable[T]]) -> T:

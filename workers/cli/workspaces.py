@@ -10,7 +10,16 @@ import msgspec
 
 from topics.ids import checked_customer_id
 from topics.times import iso_ms
-from topics.workspaces import Source, SourceType, Workspace, WorkspaceState, codec
+from topics.workspaces import (
+    MAX_BURST,
+    MAX_QUOTA,
+    OverQuota,
+    Source,
+    SourceType,
+    Workspace,
+    WorkspaceState,
+    codec,
+)
 from workers import opening
 from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
@@ -22,6 +31,7 @@ from workers.settings import Settings
 
 T = TypeVar("T")
 FOREVER = "forever"
+UNLIMITED = "unlimited"
 
 
 class Days(click.ParamType):
@@ -34,6 +44,19 @@ class Days(click.ParamType):
             return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
         if not str(value).isascii() or not str(value).isdigit():
             self.fail(f"{value!r} is neither a number of days nor {FOREVER!r}", param, ctx)
+        return int(value)
+
+
+class PerSecond(click.ParamType):
+    """A number a second, or `unlimited`."""
+
+    name = "N|unlimited"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        if value == UNLIMITED or isinstance(value, int):
+            return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
+        if not str(value).isascii() or not str(value).isdigit() or not 1 <= int(value) <= MAX_QUOTA:
+            self.fail(f"{value!r} is neither 1 to {MAX_QUOTA} nor {UNLIMITED!r}", param, ctx)
         return int(value)
 
 
@@ -74,6 +97,17 @@ def workspaces() -> None:
 @click.option(
     "--legal-hold/--no-legal-hold", default=None, help="Delete nothing, whatever the retention says."
 )
+@click.option("--quota-records", type=PerSecond(), help="Records a second that each write key may send.")
+@click.option("--quota-bytes", type=PerSecond(), help="Bytes a second that each write key may send.")
+@click.option(
+    "--quota-burst", type=click.IntRange(1, MAX_BURST), help="Seconds' worth of it that may come at once."
+)
+@click.option(
+    "--over-quota",
+    "over",
+    type=click.Choice([choice.value for choice in OverQuota]),
+    help="What becomes of records over it; off, the default, asks nothing.",
+)
 @click.option("--state", type=click.Choice([state.value for state in WorkspaceState]))
 @click.option(
     "--file",
@@ -90,6 +124,10 @@ def set_workspace(  # click calls it, by name
     origins: Sequence[str],
     days: int | str | None,
     legal_hold: bool | None,
+    quota_records: int | str | None,
+    quota_bytes: int | str | None,
+    quota_burst: int | None,
+    over: str | None,
     state: str | None,
     path: Path | None,
     reason: str,
@@ -109,6 +147,8 @@ def set_workspace(  # click calls it, by name
         options["legal_hold"] = legal_hold
     if state is not None:
         options["state"] = WorkspaceState(state)
+
+    options |= _quota(quota_records, quota_bytes, quota_burst, over)
 
     def edit(before: Workspace) -> Workspace:
         after = workspace_terms.with_document(before, document)
@@ -173,6 +213,22 @@ async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:
         return await read(PolicyChain(store, WORKSPACES, retry=running.patient()))
 
 
+def _quota(
+    records: int | str | None, bytes_: int | str | None, burst: int | None, over: str | None
+) -> dict[str, Any]:
+    """The fields that were asked for."""
+    changes: dict[str, Any] = {
+        field: None if asked == UNLIMITED else asked
+        for field, asked in (("quota_records", records), ("quota_bytes", bytes_))
+        if asked is not None
+    }
+    if burst is not None:
+        changes["quota_burst"] = burst
+    if over is not None:
+        changes["over_quota"] = OverQuota(over)
+    return changes
+
+
 def _document(path: Path) -> Mapping[str, Any]:
     text = click.get_binary_stream("stdin").read() if str(path) == "-" else path.read_bytes()
     try:
@@ -197,6 +253,7 @@ def _show_one(value: Workspace, as_json: bool) -> None:
             "allowed origins": value.allowed_origins,
             "retention": _retention(value.retention_days),
             "legal hold": value.legal_hold,
+            "quota a key": _quota_words(value),
             "deletes nothing before": iso_ms(value.effective_from) if value.effective_from else "",
             "contacts": value.contacts,
             "switches": [f"{name}={'on' if on else 'off'}" for name, on in sorted(value.switches.items())],
@@ -209,6 +266,18 @@ def _source(source: Source) -> str:
     own = "".join(f" {pattern}" for pattern in source.allowed_origins)
     kept = "" if source.retention_days is None else f" ({_retention(source.retention_days)})"
     return f"{source.id}:{source.type}{own}{kept}"
+
+
+def _quota_words(value: Workspace) -> str:
+    limits = [
+        f"{limit:,} {unit}/s"
+        for limit, unit in ((value.quota_records, "records"), (value.quota_bytes, "bytes"))
+        if limit is not None
+    ]
+    if not limits:
+        return "none"
+    over = "not held to it" if value.over_quota is OverQuota.OFF else f"over it: {value.over_quota}"
+    return f"{', '.join(limits)}, {value.quota_burst} s at once; {over}"
 
 
 def _retention(days: int | None) -> str:

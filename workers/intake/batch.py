@@ -3,6 +3,7 @@
 Dropping one is always safe: until its entry exists in the ledger, the log still holds all of it.
 """
 
+from workers.intake.allowances import Allowances
 from workers.intake.sort import Sorting
 
 LINE_OVERHEAD = 41  # bytes: a bytes object's header and its place in a list
@@ -13,10 +14,10 @@ class Batch:
 
     __slots__ = ("began", "first", "next", "oldest", "policy", "records", "sorting")
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, allowances: Allowances | None = None) -> None:
         self.first = first
         self.next = first
-        self.sorting = Sorting()
+        self.sorting = Sorting(allowances)
         self.records = 0
         self.began: float | None = None  # seconds of uptime: when its first chunk came
         self.oldest: int | None = None  # ms: the broker's time of its first record

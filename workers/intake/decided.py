@@ -6,7 +6,7 @@ clock (midnight, a retention that comes into force) drops all of them at that mo
 """
 
 from workers.intake.dispositions import Decision, Group
-from workers.intake.facts import DAY, Facts, PageInputs
+from workers.intake.facts import BEGINNING, DAY, END, Facts, PageInputs
 from workers.intake.refusals import Refusal
 
 PAGES_PER_KEY = 1024  # a forger who invents hosts starts his own key's over, and nobody else's
@@ -36,19 +36,37 @@ class Outcome:
 
 
 class Plan:
-    """The outcome of a write key's records, or one a page (`outcome` None), if appended in [since, until).
+    """The outcome of a write key's records, or one a page (`outcome` None), if appended in [begins, ends).
 
-    `others`: of a key that is refused whatever the page, once it has enough pages to be counted by.
+    `others`: of a key that is refused whatever the page, once it has enough pages to be counted by. `over`:
+    a page's outcome once the key's quota is used up, and `over_others` that of further pages.
+    `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of.
     """
 
-    __slots__ = ("account", "others", "outcome", "pages", "since", "until")
+    __slots__ = (
+        "account",
+        "begins",
+        "ends",
+        "limit",
+        "others",
+        "outcome",
+        "over",
+        "over_others",
+        "pages",
+        "since",
+        "until",
+    )
 
     def __init__(self, facts: Facts, outcome: Outcome) -> None:
-        self.since, self.until = facts.holds
+        self.begins, self.ends = facts.holds
         self.account = facts.account
+        self.limit = facts.account.limit if facts.account is not None else None
+        self.since, self.until = (self.begins, self.ends) if self.limit is None else (END, BEGINNING)
         self.outcome = None if facts.page_was_read else outcome
         self.others: Outcome | None = None
         self.pages: dict[PageInputs, Outcome] = {}
+        self.over_others: Outcome | None = None
+        self.over: dict[PageInputs, Outcome] = {}
 
 
 class _Generation:
@@ -95,7 +113,7 @@ class Decided:
             plan = self._old.plans.pop(write_key, None)
             if plan is not None:
                 self._insert(write_key, workspace, plan)
-        return plan if plan is not None and plan.since <= appended < plan.until else None
+        return plan if plan is not None and plan.begins <= appended < plan.ends else None
 
     def outcome(self, decision: Decision) -> Outcome:
         """One object for equal decisions, so that their records stay in the order of their offsets."""
@@ -113,12 +131,13 @@ class Decided:
         self._insert(write_key, workspace, plan)
         return plan
 
-    def keep_page(self, plan: Plan, inputs: PageInputs, outcome: Outcome) -> None:
+    def keep_page(self, pages: dict[PageInputs, Outcome], inputs: PageInputs, outcome: Outcome) -> None:
+        """Among `pages`, which are some of a plan's."""
         if sum(len(text) for text in inputs if text is not None) > LONGEST_PAGE:
             return
-        if len(plan.pages) >= PAGES_PER_KEY:
-            plan.pages.clear()
-        plan.pages[inputs] = outcome
+        if len(pages) >= PAGES_PER_KEY:
+            pages.clear()
+        pages[inputs] = outcome
         self._grow(1)
 
     def forget_key(self, write_key: str) -> None:
@@ -130,7 +149,7 @@ class Decided:
         self._old.forget_workspace(workspace)
 
     def _insert(self, write_key: str, workspace: str, plan: Plan) -> None:
-        self._grow(1 + len(plan.pages))
+        self._grow(1 + len(plan.pages) + len(plan.over))
         self._young.plans[write_key] = plan
         self._young.keys_of.setdefault(workspace, set()).add(write_key)
 

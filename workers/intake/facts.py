@@ -8,6 +8,7 @@ from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState
 from workers.intake.envelope import Envelope
 from workers.intake.policy import KnownKey
+from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
 
 DAY = 86_400_000  # ms
@@ -77,6 +78,7 @@ class Account:
         self.closed = workspace.state is WorkspaceState.CLOSED
         self.browser = source.type is SourceType.BROWSER
         self.own: HostPatterns | None = host_patterns(own) if own else None
+        self.limit = limit_of(workspace)
         self.held = workspace.legal_hold
         self.effective_from = workspace.effective_from
         self.days = workspace.retention_days if source.retention_days is None else source.retention_days
@@ -100,11 +102,13 @@ class Facts:
         now: int,
         inputs: PageInputs = NO_PAGE,
         room: int = 0,
+        over_quota: bool = False,
     ) -> None:
         self.key = key
         self.account = account  # None: no such key, or its workspace's record has not arrived
         self.appended = appended
         self.room = room  # bytes left for unknown keys once this record is in; negative: it has no room
+        self.over_quota = over_quota  # the key had used up what its workspace lets each key send
         self.until = (
             END if key is None or key.until is None or key.state is not KeyState.RETIRING else key.until
         )

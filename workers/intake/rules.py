@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from topics.workspaces import OverQuota
 from topics.write_keys import KeyState
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition
 from workers.intake.envelope import UNREADABLE
@@ -52,6 +53,21 @@ def _day_is_past_retention(facts: Facts) -> bool:
     return facts.appended < facts.kept_since
 
 
+def _over_quota_and_rejected(facts: Facts) -> bool:
+    return _over(facts) is OverQuota.REJECT
+
+
+def _over_quota_and_flagged(facts: Facts) -> bool:
+    return _over(facts) is OverQuota.FLAG
+
+
+def _over(facts: Facts) -> OverQuota | None:
+    """The workspace's choice, for a record that is over its key's quota."""
+    if not facts.over_quota or facts.account is None or facts.account.limit is None:
+        return None
+    return facts.account.limit.over
+
+
 def _own_hosts(facts: Facts) -> HostPatterns | None:
     """The hosts to judge the record's origin by; None for a record whose origin is not judged.
 
@@ -85,7 +101,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "unknown_key_budget",
         Disposition.REJECTED,
-        "The write key is not known, and the batch has no room left for such records, or for this key's.",
+        "The write key is not known, and what its partition keeps of such records in an hour is used up, or "
+        "this key's share of it.",
         _key_is_unknown_and_room_is_gone,
         unclaimed=True,
     ),
@@ -120,6 +137,12 @@ RULES: tuple[Rule, ...] = (
         _day_is_past_retention,
     ),
     Rule(
+        "over_quota_rejected",
+        Disposition.REJECTED,
+        "The write key had used up its quota, and the workspace chose to reject what is over it.",
+        _over_quota_and_rejected,
+    ),
+    Rule(
         "foreign_origin",
         Disposition.FLAGGED,
         "A browser sent it from a host that the workspace does not list as its own (Origin, else Referer).",
@@ -136,6 +159,12 @@ RULES: tuple[Rule, ...] = (
         Disposition.FLAGGED,
         "Origin: null with the traces of a web page, as a sandboxed frame sends it.",
         _origin_is_null,
+    ),
+    Rule(
+        "over_quota_flagged",
+        Disposition.FLAGGED,
+        "The write key had used up its quota, and the workspace chose to flag what is over it.",
+        _over_quota_and_flagged,
     ),
     Rule("accepted", Disposition.ACCEPTED, "Nothing is against it.", _always),
 )

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
 
+from workers.intake import allowances
 from workers.intake import envelope as envelopes
-from workers.intake.decided import Decided, Outcome
+from workers.intake.allowances import Allowances
+from workers.intake.decided import Outcome
+from workers.intake.decider import Decider
 from workers.intake.dispositions import (
     DEAD_LETTERS,
     PLATFORM,
@@ -22,10 +25,10 @@ from workers.intake.dispositions import (
     Group,
 )
 from workers.intake.envelope import Envelope, Unreadable
-from workers.intake.facts import DAY, Account, Facts, exact_inputs, page_inputs
+from workers.intake.facts import DAY, page_inputs
 from workers.intake.policy import Policy
-from workers.intake.refusals import HOSTS, OTHERS, Refusal, Refusals, Tally
-from workers.intake.rules import INTAKE_ERROR, decide
+from workers.intake.refusals import Refusals, Tally
+from workers.intake.rules import INTAKE_ERROR
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
 EPOCH = date(1970, 1, 1).toordinal()
@@ -51,7 +54,8 @@ class Record(Protocol):
 @dataclass(frozen=True, slots=True)
 class SortLimits:
     record_bytes: int = envelopes.RECORD_BYTES_MAX  # of one value; longer ones are dead letters
-    unknown_key_bytes: int = 16 * 1024 * 1024  # of a batch, for records whose key nobody knows
+    # of a partition and an hour of the broker's time, for records whose key nobody knows
+    unknown_key_bytes: int = 16 * 1024 * 1024
     unknown_key_share: float = 0.05  # of these, for one key
     cached_decisions: int = 65_536  # half of what is kept at most
 
@@ -60,26 +64,24 @@ class Sorting:
     """What a batch holds so far. Chunks are sorted into it in the order of their offsets."""
 
     __slots__ = (
+        "allowances",
         "counts",
         "last",
         "lines",
         "plain_bytes",
         "refused",
-        "unknown_bytes",
-        "unknown_key_bytes",
         "unknown_refused",
         "value_bytes",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, of_partition: Allowances | None = None) -> None:
         self.lines: dict[Group, list[bytes]] = {}  # one JSON text each, without a line break
         self.counts: dict[Disposition, dict[str, int]] = {}  # disposition → reason → records
         self.value_bytes = 0  # of the records as they came
         self.plain_bytes = 0  # of `lines` as join_lines joins them
         self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
-        self.unknown_bytes = 0  # kept of keys that nobody knows,
-        self.unknown_key_bytes: dict[str, int] = {}  # and of each such key: bounded by the budget itself
-        self.unknown_refused: dict[str, Outcome] = {}  # of these keys, and one for all others
+        self.allowances = of_partition or allowances.fresh()
+        self.unknown_refused: dict[str, Outcome] = {}  # of keys that nobody knows, and one for all others
         self.refused = Refusals()
 
     def count(self, decision: Decision, records: int) -> None:
@@ -104,15 +106,15 @@ class Sorter:
     """Sorts by one policy. On the thread that applies changes to it, so that no decision can miss one."""
 
     def __init__(self, policy: Policy, limits: SortLimits | None = None) -> None:
-        self._policy = policy
         self._limits = limits or SortLimits()
-        self._key_share = int(self._limits.unknown_key_bytes * self._limits.unknown_key_share)
-        self._decided = Decided(self._limits.cached_decisions)
+        budget = self._limits.unknown_key_bytes
+        share = int(budget * self._limits.unknown_key_share)
+        self._decider = Decider(policy, self._limits.cached_decisions, budget, share)
+        self._decided = self._decider.decided
         self._dead = {
             reason: Outcome(Decision(Disposition.DEAD_LETTERED, reason, PLATFORM, DEAD_LETTERS))
             for reason in (*envelopes.UNREADABLE, INTAKE_ERROR)
         }
-        policy.follow(self._decided.forget_key, self._decided.forget_workspace)
 
     def sort(self, records: Sequence[Record], *, now: int, into: Sorting) -> None:
         """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch."""
@@ -125,6 +127,7 @@ class Sorter:
         dead: dict[int, bytes] = {}  # id of a record → its dead letter
         day_starts = day_ends = 0  # ms: the day that `pending` is for
         decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
+        decide, used, unknown = self._decider.outcome, into.allowances, into.unknown_refused
         for record, value in zip(records, values, strict=True):
             appended = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now
             if not day_starts <= appended < day_ends:
@@ -140,12 +143,12 @@ class Sorter:
                     envelope = self._read(record)
                 plan = known.get(envelope.write_key)
                 if plan is None or not plan.since <= appended < plan.until:
-                    outcome = self._decide(envelope, appended, now, len(value), into)
+                    outcome = decide(envelope, appended, now, len(value), used, unknown)
                 else:
                     outcome = (
                         plan.outcome
                         or plan.pages.get(page_inputs(envelope))
-                        or self._decide(envelope, appended, now, len(value), into)
+                        or decide(envelope, appended, now, len(value), used, unknown)
                     )
                 pending[outcome].append(value)
             except MemoryError:
@@ -184,59 +187,6 @@ class Sorter:
 
     def _read(self, record: Record) -> Envelope:
         return envelopes.read(envelopes.measured(record.value, self._limits.record_bytes))
-
-    def _decide(self, envelope: Envelope, appended: int, now: int, size: int, into: Sorting) -> Outcome:
-        """By the rules, and kept for the next record that the same can be said of."""
-        write_key = envelope.write_key
-        key = self._policy.write_key(write_key)
-        if key is None:
-            return self._decide_unknown(write_key, appended, now, size + 1, into)
-        inputs = page_inputs(envelope)
-        plan = self._decided.plan(write_key, key.workspace, appended)
-        if plan is not None:
-            outcome = plan.outcome or plan.pages.get(inputs)
-            if outcome is not None:
-                return outcome
-            if plan.others is not None and len(plan.pages) >= HOSTS:
-                return plan.others
-            account = plan.account
-        else:
-            workspace = self._policy.workspace(key.workspace)
-            account = Account(workspace, key.source) if workspace is not None else None
-        exact = exact_inputs(inputs, envelope)
-        facts = Facts(key, account, appended=appended, now=now, inputs=exact)
-        decision = decide(facts)
-        refusal = None
-        if decision.disposition is Disposition.REJECTED:
-            whatever_page = not facts.page_was_read
-            refusal = _refusal(decision, write_key, facts.page.witness or "")
-        outcome = Outcome(decision, refusal) if refusal else self._decided.outcome(decision)
-        if plan is None:
-            plan = self._decided.keep(write_key, key.workspace, facts, outcome, now)
-            if refusal is not None and whatever_page:
-                plan.others = Outcome(decision, refusal._replace(host=OTHERS))
-        if facts.page_was_read and exact == inputs:
-            self._decided.keep_page(plan, inputs, outcome)
-        return outcome
-
-    def _decide_unknown(self, write_key: str, appended: int, now: int, size: int, into: Sorting) -> Outcome:
-        """Not kept: a flood of invented keys must not push out what is known of the others."""
-        of_key = into.unknown_key_bytes.get(write_key, 0)
-        room = min(self._limits.unknown_key_bytes - into.unknown_bytes, self._key_share - of_key) - size
-        decision = decide(Facts(None, None, appended=appended, now=now, room=room))
-        if decision.disposition in STORED:
-            into.unknown_bytes += size
-            into.unknown_key_bytes[write_key] = of_key + size
-            return self._decided.outcome(decision)
-        name = write_key if of_key else OTHERS
-        outcome = into.unknown_refused.get(name)
-        if outcome is None:
-            outcome = into.unknown_refused[name] = Outcome(decision, _refusal(decision, name, ""))
-        return outcome
-
-
-def _refusal(decision: Decision, write_key: str, host: str) -> Refusal:
-    return Refusal(decision.workspace, decision.source, write_key, decision.reason, host)
 
 
 def _count_refused(

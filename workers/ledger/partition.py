@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from functools import partial
 
+from workers.intake import allowances
 from workers.intake.batch import Batch
 from workers.ledger.flush import Commit, Flusher
 from workers.ledger.head import Head
@@ -14,7 +15,9 @@ class Partition:
 
     def __init__(self, head: Head, flusher: Flusher) -> None:
         self.head = head
-        self.batch = Batch(head.next)
+        # a claim begins them anew, so what a dropped batch had used is given back with it
+        self._allowances = allowances.fresh()
+        self.batch = Batch(head.next, self._allowances)
         self.due = head.next if head.reads_from is None else head.reads_from  # where the next chunk starts
         self._flusher = flusher
         self._flights: deque[asyncio.Task[Commit]] = deque()
@@ -48,7 +51,7 @@ class Partition:
 
     def flush(self) -> asyncio.Task[Commit]:
         """Closes the batch and begins its flush. See Flusher.flush for what the task raises."""
-        batch, self.batch = self.batch, Batch(self.batch.next)
+        batch, self.batch = self.batch, Batch(self.batch.next, self._allowances)
         previous = partial(self._head_after, self._flights[-1] if self._flights else None)
         flight = asyncio.create_task(self._flusher.flush(self.head.chain, batch, previous))
         self._flights.append(flight)
@@ -72,7 +75,7 @@ class Partition:
             flight.cancel()
         if flights:
             await asyncio.wait(flights)
-        self.batch = Batch(self.head.next)
+        self.batch = Batch(self.head.next, self._allowances)
         return dropped
 
     def _landed(self, flight: asyncio.Task[Commit]) -> None:

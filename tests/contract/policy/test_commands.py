@@ -7,13 +7,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.policy.world import Topics
+from tests.unit.topics.test_values import REJECTION
+from topics import rejections
 from workers import __main__, opening
 from workers.cli import running
 from workers.errors import Retryable
+from workers.intake.dispositions import PLATFORM
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
+from workers.stream import recent
 
 ADD = ["keys", "add", "--workspace", "acme", "--source", "web"]
 
@@ -51,6 +56,14 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     async def publisher(settings: object) -> AsyncIterator[Topics]:
         yield topics
 
+    async def read_since(
+        connection: object, topic: str, since: int, *, follow: bool
+    ) -> AsyncIterator[list[bytes]]:
+        if topics.down is not None:
+            raise topics.down
+        yield [value for name, _, value in topics.log if name == topic]
+
+    monkeypatch.setattr(recent, "read_since", read_since)
     monkeypatch.setattr(opening, "open_ledger", ledger)
     monkeypatch.setattr(opening, "open_publisher", publisher)
     monkeypatch.setattr(running, "patient", lambda: Retry(attempts=1))
@@ -133,6 +146,10 @@ def test_keys_are_listed_and_chosen_from(acme: Shell) -> None:
         (["workspaces", "set", "acme", "--allow-origin", "https://a.example"], 1, "can't be read"),
         (["workspaces", "set", "acme", "--state", "half"], 2, "open"),
         (["workspaces", "set", "acme", "--plan", ""], 1, "plan"),
+        (["workspaces", "set", "acme", "--quota-records", "0"], 2, "unlimited"),
+        (["workspaces", "set", "acme", "--quota-bytes", "some"], 2, "unlimited"),
+        (["workspaces", "set", "acme", "--quota-burst", "0"], 2, "1<=x<=3600"),
+        (["workspaces", "set", "acme", "--over-quota", "drop"], 2, "reject"),
         (["workspaces", "set", "acme", "--file", "/nowhere.json"], 2, "/nowhere.json"),
     ],
 )
@@ -180,6 +197,61 @@ def test_a_workspace_is_set_up_and_changed_bit_by_bit(shell: Shell) -> None:
     assert shell("workspaces", "list", "--state", "open", "--json").json == []
     refused = shell(*ADD, "k1")
     assert (refused.code, "closed" in refused.err) == (1, True)
+
+
+def test_a_quota_is_set_bit_by_bit_and_shown(acme: Shell) -> None:
+    fields = ("quotaRecords", "quotaBytes", "quotaBurst", "overQuota")
+
+    def quota(*arguments: str) -> tuple[object, ...]:
+        value = acme("workspaces", "set", "acme", *arguments, "--json").json
+        return tuple(value[field] for field in fields)
+
+    assert quota("--plan", "gold") == (None, None, 10, "off")
+    assert "quota a key\tnone" in acme("workspaces", "show", "acme").out
+    assert quota("--quota-records", "100") == (100, None, 10, "off")
+    assert "100 records/s, 10 s at once; not held to it" in acme("workspaces", "show", "acme").out
+    assert quota("--quota-bytes", "5000", "--quota-burst", "3", "--over-quota", "reject") == (
+        100,
+        5000,
+        3,
+        "reject",
+    )
+    assert quota("--quota-records", "unlimited") == (None, 5000, 3, "reject")
+    assert "5,000 bytes/s, 3 s at once; over it: reject" in acme("workspaces", "show", "acme").out
+    assert quota("--over-quota", "flag") == (None, 5000, 3, "flag")
+
+
+def refused(key: str, records: int, batch: int, workspace: str = PLATFORM) -> bytes:
+    return rejections.codec.encode(
+        replace(
+            REJECTION, workspace=workspace, write_key=key, records=records, start=batch, end=batch + 10,
+            first_at=60_000 * batch, last_at=60_000 * batch + 1,
+        )
+    )  # fmt: skip
+
+
+def test_who_registers_a_key_is_told_what_was_refused_of_it(acme: Shell) -> None:
+    silent = acme(*ADD)
+    assert (silent.code, silent.err) == (0, "")  # nobody has used a key that is new
+    fresh = acme(*ADD, "k1")
+    assert (
+        fresh.err == "What was kept of it in the last 7 days will be replayed into acme/web by the steward\n"
+    )
+    for value in (
+        refused("k2", 3, 1),
+        refused("k2", 4, 2),
+        refused("k2", 4, 2),  # told twice
+        refused("k2", 100, 3, "acme"),  # by another rule, when it was known
+        refused("k3", 5, 4),
+        b"garbage",
+    ):
+        acme.topics.log.append(("eu.rejections", None, value))
+    told = acme(*ADD, "k2")
+    assert "Of k2, 7 records at least were refused" in told.err
+    assert "from 1970-01-01T00:01:00.000Z to 1970-01-01T00:02:00.001Z" in told.err
+    rotated = acme("keys", "rotate", "k2", "--new", "k3", "--json")
+    assert rotated.json["refusedBefore"]["records"] == 5
+    assert "k3, 5 records" in rotated.err
 
 
 def test_a_workspace_can_be_printed_edited_and_given_back(acme: Shell, tmp_path: Path) -> None:

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from topics import workspaces, write_keys
-from topics.workspaces import Source, Workspace, WorkspaceState
+from topics.workspaces import OverQuota, Source, Workspace, WorkspaceState
 from topics.write_keys import KeyState, WriteKey
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import Policy
@@ -23,6 +23,15 @@ class Record:
     offset: int = 0
     timestamp: int = NOW
     timestamp_type: int = 1  # LogAppendTime
+
+
+class Quota(NamedTuple):
+    """A workspace's fields of that name."""
+
+    over_quota: OverQuota
+    quota_records: int | None = None
+    quota_bytes: int | None = None
+    quota_burst: int = 1
 
 
 def key_record(
@@ -58,6 +67,7 @@ def workspace_record(
     hold: bool = False,
     effective_from: int | None = None,
     seq: int = 1,
+    quota: Quota | None = None,
 ) -> bytes:
     return workspaces.codec.encode(
         Workspace(
@@ -71,6 +81,7 @@ def workspace_record(
             changed_at=NOW,
             shard=0,
             seq=seq,
+            **(quota._asdict() if quota else {}),
         )
     )
 

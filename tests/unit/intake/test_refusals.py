@@ -2,6 +2,7 @@
 
 from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
 from topics.write_keys import KeyState
+from workers.intake.decider import NAMED_MAX
 from workers.intake.refusals import HOSTS, HOSTS_TOLD, KEYS, OTHERS, Refusal, Refusals, Tally
 from workers.intake.sort import Sorter, Sorting, SortLimits
 
@@ -75,16 +76,26 @@ def test_more_keys_than_are_told_apart_are_counted_together() -> None:
     )
 
 
-def test_unknown_keys_that_had_a_share_are_named_and_invented_ones_are_not() -> None:
-    share = len(envelope("mistyped")) + 1
-    limits = SortLimits(unknown_key_bytes=share, unknown_key_share=1.0)
+def test_the_first_unknown_keys_of_a_batch_are_named_and_the_others_counted_together() -> None:
     records = [Record(envelope("mistyped"), n) for n in range(5)]
-    records += [Record(envelope(f"invented{n}"), 5 + n) for n in range(50)]
+    records += [Record(envelope(f"invented{n}"), 5 + n) for n in range(1000)]
+    records += [Record(envelope("mistyped"), 1005 + n) for n in range(5)]
     sorting = Sorting()
-    Sorter(POLICY, limits).sort(records, now=NOW, into=sorting)
+    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(records, now=NOW, into=sorting)
+    rows = counted(sorting)
+    assert rows["mistyped", "unknown_key_budget", ""] == 10
+    assert rows[OTHERS, "unknown_key_budget", ""] == 1000 - (NAMED_MAX - 1)
+    assert len(rows) == NAMED_MAX + 1
+    assert len(sorting.unknown_refused) == NAMED_MAX + 1
+
+
+def test_a_key_that_nobody_could_register_is_not_named() -> None:
+    records = [Record(envelope("k" * length), length) for length in (128, 129, 200_000)]
+    sorting = Sorting()
+    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(records, now=NOW, into=sorting)
     assert counted(sorting) == {
-        ("mistyped", "unknown_key_budget", ""): 4,
-        (OTHERS, "unknown_key_budget", ""): 50,
+        ("k" * 128, "unknown_key_budget", ""): 1,
+        (OTHERS, "unknown_key_budget", ""): 2,
     }
 
 

@@ -159,46 +159,6 @@ def test_a_rule_that_fails_makes_a_dead_letter(monkeypatch: pytest.MonkeyPatch) 
     }
 
 
-# -- unknown keys ----------------------------------------------------------------------------------
-
-
-def test_a_flood_of_invented_keys_is_bounded_by_the_batch() -> None:
-    size = len(envelope("invented-0000")) + 1
-    limits = SortLimits(unknown_key_bytes=100 * size, unknown_key_share=0.5)
-    sorter, sorting = Sorter(OPEN, limits), Sorting()
-    for number in range(0, 1000, 10):
-        chunk = [Record(envelope(f"invented-{offset:04}"), offset) for offset in range(number, number + 10)]
-        sorter.sort(chunk, now=NOW, into=sorting)
-    assert flat(sorting.counts) == {"unknown_key": 100, "unknown_key_budget": 900}
-    assert sorting.plain_bytes <= limits.unknown_key_bytes
-    assert len(sorting.unknown_key_bytes) == 100  # what is refused leaves no trace in memory
-    after = Sorting()
-    sorter.sort([Record(envelope("invented-9999"))], now=NOW, into=after)
-    assert flat(after.counts) == {"unknown_key": 1}  # the next batch has its own budget
-
-
-def test_one_unknown_key_can_take_its_share_and_no_more() -> None:
-    size = len(envelope("loud")) + 1
-    limits = SortLimits(unknown_key_bytes=100 * size, unknown_key_share=0.05)
-    records = [Record(envelope("loud"), offset) for offset in range(50)]
-    sorting = sort_all(OPEN, [*records, Record(envelope("calm"), 50)], limits=limits)
-    assert flat(sorting.counts) == {"unknown_key": 6, "unknown_key_budget": 45}
-
-
-def test_the_budget_is_exact() -> None:
-    value = envelope("newer")
-    for spare, reason in [(0, "unknown_key"), (-1, "unknown_key_budget")]:
-        limits = SortLimits(unknown_key_bytes=len(value) + 1 + spare, unknown_key_share=1.0)
-        assert flat(sort_all(OPEN, [Record(value)], limits=limits).counts) == {reason: 1}
-
-
-def test_invented_keys_do_not_push_out_what_is_kept_of_the_others() -> None:
-    sorter = Sorter(OPEN, SortLimits(cached_decisions=4))
-    chunk = [Record(envelope()), *(Record(envelope(f"invented-{number}")) for number in range(100))]
-    sorter.sort(chunk, now=NOW, into=Sorting())
-    assert len(sorter._decided) == 1
-
-
 # -- conservation ------------------------------------------------------------------------------------
 
 KEYS = ("active", "retiring", "revoked", "abused", "server", "orphan", "closed", "nobody")
@@ -260,7 +220,9 @@ records = st.builds(
 @settings(deadline=None)
 @given(st.lists(st.lists(records, max_size=8), max_size=5), st.integers(0, 3))
 def test_every_record_has_exactly_one_disposition(chunks: list[list[Record]], cached: int) -> None:
-    limits = SortLimits(record_bytes=500, unknown_key_bytes=900, cached_decisions=cached)
+    limits = SortLimits(
+        record_bytes=500, unknown_key_bytes=900, unknown_key_share=1.0, cached_decisions=cached
+    )
     sorter, sorting = Sorter(starting_policy(), limits), Sorting()
     for chunk in chunks:
         sorter.sort(chunk, now=NOW, into=sorting)
