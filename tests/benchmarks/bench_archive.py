@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -120,6 +120,11 @@ async def _set_up() -> None:
 
 
 def fill(fleet: Fleet, count: int) -> dict[int, int]:
+    return produce(fleet, records(1, count, KEYS, SIZE))
+
+
+def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int]:
+    """Sends (key, value) pairs, to one partition after the other; the ends of the log then."""
     ends: Counter[int] = Counter()
     producer = Producer(
         {
@@ -131,7 +136,7 @@ def fill(fleet: Fleet, count: int) -> dict[int, int]:
         }
     )
     topic = f"{fleet.prefix}raw-events"
-    for number, (key, value) in enumerate(records(1, count, KEYS, SIZE)):
+    for number, (key, value) in enumerate(pairs):
         partition = number % PARTITIONS
         while True:
             try:
