@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace as replace_fields
 
 from topics import workspaces, write_keys
-from topics.workspaces import Source, SourceType, Workspace
+from topics.workspaces import OverQuota, Source, SourceType, Workspace
 from topics.write_keys import KeyState, WriteKey
 from workers.intake import envelope
 from workers.intake.policy import Policy
@@ -32,11 +33,17 @@ class Record:
     value: bytes | None
 
 
-def policy_of(keys: int) -> Policy:
-    """Four keys a workspace, one in four a server's, and three of four workspaces list their origins."""
+def policy_of(keys: int, over: OverQuota = OverQuota.OFF) -> Policy:
+    """Four keys a workspace, one in four a server's, and three of four workspaces list their origins.
+
+    With a choice of what is over them each key has quotas that it never reaches.
+    """
     policy = Policy()
     for number in range(keys // 4):
-        policy.apply_workspace(workspaces.codec.encode(workspace_of(number, seq=1)))
+        workspace = replace_fields(
+            workspace_of(number, seq=1), quota_records=10**9, quota_bytes=10**12, over_quota=over
+        )
+        policy.apply_workspace(workspaces.codec.encode(workspace))
     for number in range(keys):
         policy.apply_write_key(
             write_keys.codec.encode(
@@ -142,6 +149,11 @@ def main() -> None:
     def sort() -> None:
         sorter.sort(records, now=NOW, into=Sorting())
 
+    metered = Sorter(policy_of(KEYS, OverQuota.FLAG))
+
+    def sort_with_quotas() -> None:
+        metered.sort(records, now=NOW, into=Sorting())
+
     updates = iter(range(2, 10**9))
 
     def sort_with_updates() -> None:
@@ -160,6 +172,7 @@ def main() -> None:
         "bare loop": bare,
         "decode only": decode,
         "whole sort": sort,
+        "with quotas": sort_with_quotas,
         "with updates": sort_with_updates,
         "nothing kept": sort_changed(lambda value, _: value),
         "unknown keys": sort_changed(lambda value, offset: value.replace(b'"wk_', b'"%d_' % offset)),

@@ -5,25 +5,27 @@ looked at the page. Changes of policy drop the plans of the keys they touch and 
 clock (midnight, a retention that comes into force) drops all of them at that moment.
 """
 
-from workers.intake.dispositions import Decision, Group
+from workers.intake.dispositions import Decision, Disposition, Group
 from workers.intake.facts import BEGINNING, DAY, END, Facts, PageInputs
 from workers.intake.refusals import Refusal
 
 PAGES_PER_KEY = 1024  # a forger who invents hosts starts his own key's over, and nobody else's
+METERED = frozenset({Disposition.ACCEPTED, Disposition.FLAGGED})
 LONGEST_PAGE = 1024  # characters of one kept page: longer ones are decided each time
 
 
 class Outcome:
     """A decision and the group that it means on a day. Equal only to itself: it is a quick key.
 
-    `refusal`: what it is counted as for others, where the record is rejected.
+    `refusal`: what a rejected record is counted as for others. `metered`: it counts for a quota.
     """
 
-    __slots__ = ("_day", "_group", "decision", "refusal")
+    __slots__ = ("_day", "_group", "decision", "metered", "refusal")
 
     def __init__(self, decision: Decision, refusal: Refusal | None = None) -> None:
         self.decision = decision
         self.refusal = refusal
+        self.metered = decision.disposition in METERED
         self._day = ""
         self._group: Group | None = None
 

@@ -17,7 +17,6 @@ from workers.intake.rules import decide
 
 NAMED_MAX = 128  # unknown keys of a batch whose refused records are counted by name
 NAME_MAX = 128  # characters: longer ones can't be registered
-METERED = frozenset({Disposition.ACCEPTED, Disposition.FLAGGED})  # what counts for a quota
 
 
 class Decider:
@@ -44,27 +43,29 @@ class Decider:
         `refused`: the batch's own, of unknown keys by their names.
         """
         write_key = envelope.write_key
-        key = self._policy.write_key(write_key)
-        if key is None:
-            return self._of_unknown_key(write_key, appended, size, allowances, refused)
-        plan = self.decided.plan(write_key, key.workspace, appended)
-        inputs = page_inputs(envelope)
-        outcome = None if plan is None else plan.outcome or plan.pages.get(inputs)
+        plan = self.decided.known.get(write_key)
+        outcome = None
+        if plan is not None and plan.begins <= appended < plan.ends:  # it has a quota, or lacks this page
+            outcome = plan.outcome or plan.pages.get(page_inputs(envelope))
         if plan is None or outcome is None:
-            plan, outcome = self._by_rules(key, plan, envelope, appended, now)
+            key = self._policy.write_key(write_key)
+            if key is None:
+                return self._of_unknown_key(write_key, appended, size, allowances, refused)
+            plan, outcome = self._by_rules(key, envelope, appended, now)
         quotas, limit = allowances.quotas, plan.limit
-        if limit is None or quotas is None or outcome.decision.disposition not in METERED:
+        if limit is None or quotas is None or not outcome.metered:
             return outcome
         if quotas.take(write_key, limit, appended, size):
             return outcome
-        return plan.over.get(inputs) or self._over_quota(key, plan, envelope, appended, now)
+        return plan.over.get(page_inputs(envelope)) or self._over_quota(plan, envelope, appended, now)
 
-    def _by_rules(
-        self, key: KnownKey, plan: Plan | None, envelope: Envelope, appended: int, now: int
-    ) -> tuple[Plan, Outcome]:
-        """`plan`: what is kept of the key and does not have this page."""
+    def _by_rules(self, key: KnownKey, envelope: Envelope, appended: int, now: int) -> tuple[Plan, Outcome]:
         write_key, inputs = envelope.write_key, page_inputs(envelope)
+        plan = self.decided.plan(write_key, key.workspace, appended)
         if plan is not None:
+            outcome = plan.outcome or plan.pages.get(inputs)
+            if outcome is not None:
+                return plan, outcome
             if plan.others is not None and len(plan.pages) >= HOSTS:
                 return plan, plan.others
             account = plan.account
@@ -87,10 +88,11 @@ class Decider:
             self.decided.keep_page(plan.pages, inputs, outcome)
         return plan, outcome
 
-    def _over_quota(self, key: KnownKey, plan: Plan, envelope: Envelope, appended: int, now: int) -> Outcome:
+    def _over_quota(self, plan: Plan, envelope: Envelope, appended: int, now: int) -> Outcome:
         """Of a page whose records were not over it before; rejected ones are counted by their host."""
         inputs = page_inputs(envelope)
         exact = exact_inputs(inputs, envelope)
+        key = self._policy.write_key(envelope.write_key)
         facts = Facts(key, plan.account, appended=appended, now=now, inputs=exact, over_quota=True)
         decision = decide(facts)
         if decision.disposition is not Disposition.REJECTED:

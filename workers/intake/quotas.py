@@ -40,6 +40,14 @@ class _Bucket:
         self.records = limit.records_full
         self.bytes = limit.bytes_full
 
+    def fill(self, elapsed: int) -> None:
+        """By what so many ms bring."""
+        limit = self.limit
+        if limit.records is not None:
+            self.records = min(limit.records_full, self.records + elapsed * limit.records)
+        if limit.bytes is not None:
+            self.bytes = min(limit.bytes_full, self.bytes + elapsed * limit.bytes)
+
     def become(self, limit: Limit) -> None:
         """From now on by another limit: what is in it stays, if it fits."""
         old, self.limit = self.limit, limit
@@ -70,17 +78,15 @@ class Quotas:
             bucket.become(limit)
         elapsed = appended - bucket.at
         if elapsed > 0:
+            bucket.fill(elapsed)
             bucket.at = appended
-            if limit.records is not None:
-                bucket.records = min(limit.records_full, bucket.records + elapsed * limit.records)
-            if limit.bytes is not None:
-                bucket.bytes = min(limit.bytes_full, bucket.bytes + elapsed * limit.bytes)
         if limit.records is not None and bucket.records < UNIT:
             return False
         if limit.bytes is not None:
-            if bucket.bytes < min(size * UNIT, limit.bytes_full):
+            cost = size * UNIT
+            if bucket.bytes < cost and bucket.bytes < limit.bytes_full:
                 return False
-            bucket.bytes -= size * UNIT
+            bucket.bytes -= cost
         if limit.records is not None:
             bucket.records -= UNIT
         return True
