@@ -10,6 +10,7 @@ from workers.intake.envelope import Envelope
 from workers.intake.policy import KnownKey
 from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
+from workers.origins.rehosts import Original, original, prefix_decides_original
 
 DAY = 86_400_000  # ms
 BEGINNING, END = -(2**63), 2**63  # ms: no append time is outside
@@ -44,15 +45,20 @@ def page_inputs(envelope: Envelope) -> PageInputs:
 
 
 def exact_inputs(inputs: PageInputs, envelope: Envelope) -> PageInputs:
-    """Equal to `inputs` if their prefixes tell the hosts of `envelope`, else the same with the whole URLs."""
+    """Equal to `inputs` if their prefixes tell all that counts, else the same with the whole URLs.
+
+    They tell the hosts of `envelope`; but a page of a re-host says further back whose page it shows.
+    """
     origin, referer, url, referrer = inputs
     page = envelope.page
     claimed, came_from = (page.url, page.referrer) if page is not None else (None, None)
-    return origin, _exact(referer, envelope.referer), _exact(url, claimed), _exact(referrer, came_from)
+    if referrer and came_from and not prefix_decides(referrer, came_from):
+        referrer = came_from  # whose page it shows is no matter: it only shows that a browser was there
+    return origin, _exact(referer, envelope.referer), _exact(url, claimed), referrer
 
 
 def _exact(prefix: str | None, url: str | None) -> str | None:
-    return prefix if prefix is None or url is None or prefix_decides(prefix, url) else url
+    return prefix if prefix is None or url is None or prefix_decides_original(prefix, url) else url
 
 
 class Page:
@@ -61,12 +67,23 @@ class Page:
     def __init__(self, inputs: PageInputs) -> None:
         origin, referer, url, referrer = inputs
         self.null = origin == "null"
-        self.witness = web_host(referer if self.null or not origin else origin)
+        self._witness_url = referer if self.null or not origin else origin
+        self._claim_url = url
+        self.witness = web_host(self._witness_url)
         self.claim = web_host(url)
         # `Origin: null` alone proves no browser page: apps and local files send it too
         self.of_browser = self.witness is not None or (
             self.null and (self.claim is not None or web_host(referrer) is not None)
         )
+
+    def claim_original(self) -> Original | None:
+        """Whose page the claim's is, if it is one of a re-host."""
+        return original(self._claim_url) if self._claim_url else None
+
+    def witness_original(self) -> Original | None:
+        """Whose page the witness's is. What a header cuts off, the claim has, if it is of the same host."""
+        found = original(self._witness_url) if self._witness_url else None
+        return self.claim_original() if found is None and self.claim == self.witness else found
 
 
 class Account:

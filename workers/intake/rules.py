@@ -9,6 +9,7 @@ from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Di
 from workers.intake.envelope import UNREADABLE
 from workers.intake.facts import Facts
 from workers.origins.hosts import HostPatterns
+from workers.origins.rehosts import Original
 
 
 class Rule(NamedTuple):
@@ -79,14 +80,32 @@ def _own_hosts(facts: Facts) -> HostPatterns | None:
     return account.own if account.browser or facts.page.of_browser else None
 
 
-def _witness_is_foreign(facts: Facts) -> bool:
+def _witness_is_anothers(facts: Facts) -> bool:
     own = _own_hosts(facts)
     return own is not None and facts.page.witness is not None and facts.page.witness not in own
 
 
-def _claim_is_foreign(facts: Facts) -> bool:
+def _claim_is_anothers(facts: Facts) -> bool:
     own = _own_hosts(facts)
     return own is not None and facts.page.claim is not None and facts.page.claim not in own
+
+
+def _witness_is_foreign(facts: Facts) -> bool:
+    return _witness_is_anothers(facts) and _is_foreign(facts, facts.page.witness_original())
+
+
+def _claim_is_foreign(facts: Facts) -> bool:
+    return _claim_is_anothers(facts) and _is_foreign(facts, facts.page.claim_original())
+
+
+def _is_foreign(facts: Facts, original: Original | None) -> bool:
+    own = _own_hosts(facts)
+    return own is not None and (original is None or original.host not in own)
+
+
+def _page_is_rehosted(facts: Facts) -> bool:
+    """Behind the rules of foreign hosts: what is not the customer's own was found to show their page."""
+    return _witness_is_anothers(facts) or _claim_is_anothers(facts)
 
 
 def _origin_is_null(facts: Facts) -> bool:
@@ -145,13 +164,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "foreign_origin",
         Disposition.FLAGGED,
-        "A browser sent it from a host that the workspace does not list as its own (Origin, else Referer).",
+        "A browser sent it from a host that the workspace does not list as its own (Origin, else Referer), "
+        "and that is no re-host of one.",
         _witness_is_foreign,
     ),
     Rule(
         "foreign_claim",
         Disposition.FLAGGED,
-        "The page says that it is on a host that the workspace does not list.",
+        "The page says that it is on a host that the workspace does not list, and that is no re-host of one.",
         _claim_is_foreign,
     ),
     Rule(
@@ -165,6 +185,12 @@ RULES: tuple[Rule, ...] = (
         Disposition.FLAGGED,
         "The write key had used up its quota, and the workspace chose to flag what is over it.",
         _over_quota_and_flagged,
+    ),
+    Rule(
+        "rehosted",
+        Disposition.ACCEPTED,
+        "A translation, cache, archive or proxy of one of its pages: the address holds a host that it lists.",
+        _page_is_rehosted,
     ),
     Rule("accepted", Disposition.ACCEPTED, "Nothing is against it.", _always),
 )

@@ -50,7 +50,7 @@ def web_origin(url: str) -> WebOrigin | None:
 
     None where there is none: what can't be parsed, and schemes without hosts (file:, of apps, of extensions).
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     if parsed is None:
         return None
     scheme = parsed.protocol
@@ -60,13 +60,13 @@ def web_origin(url: str) -> WebOrigin | None:
     return WebOrigin(scheme[:-1], host, int(parsed.port) if parsed.port else None)
 
 
-def _parsed(url: str) -> can_ada.URL | None:
+def parsed_url(url: str) -> can_ada.URL | None:
     try:
         return can_ada.parse(url)
     except ValueError:
         return None
     except TypeError:  # a lone surrogate; a browser's URL parser is given a USVString (WebIDL)
-        return _parsed(url.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+        return parsed_url(url.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
 
 def web_host(url: str | None) -> str | None:
@@ -90,7 +90,7 @@ def prefix_decides(prefix: str, url: str) -> bool:
     A prefix that parses holds the whole scheme and, on the web, a host that its last slash has ended. One
     that does not (`https:////` before `good.com`) may still be the beginning of a URL that does.
     """
-    return prefix == url or _parsed(prefix) is not None
+    return prefix == url or parsed_url(prefix) is not None
 
 
 @cache

@@ -84,7 +84,9 @@ def _ordinary(random: Random, keys: Iterable[Key]) -> Iterator[Record]:
 def _staged(random: Random, keys: list[Key]) -> Iterator[Record]:
     for workspace, source, visits, stage, rule in STAGES:
         key = next(key.key for key in keys if (key.workspace, key.source) == (workspace, source))
-        fate = Fate(workspace, source, *(("flagged", rule) if rule else ("accepted", "accepted")))
+        fate = Fate(
+            workspace, source, "accepted" if rule in {None, "rehosted"} else "flagged", rule or "accepted"
+        )
         for _ in range(visits):
             for sent in sessions.visit(random, _source(workspace, source), key, _began(random), stage):
                 yield Record(sent, fate)
@@ -126,7 +128,7 @@ def _odd_but_good(random: Random, keys: list[Key]) -> Iterator[Record]:
 
 
 def _malformed(random: Random, sound: list[Record]) -> Iterator[Record]:
-    accepted = [record.sent for record in sound if record.fate.disposition == "accepted"]
+    accepted = [record.sent for record in sound if record.fate.reason == "accepted"]
 
     def good() -> bytes:
         # a call of its own: its messageId must not be that of a record that is read

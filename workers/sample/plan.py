@@ -63,8 +63,9 @@ STAGES: tuple[tuple[str, str, int, Stage, str | None], ...] = (
         "foreign_origin",
     ),
     ("tally-ho", "landing", 4, Stage("https://tally-landing.example.org", None), "foreign_origin"),
-    # harmless re-hosts, which look just like it until they are decoded
-    ("morning-post", "site", 5, Stage("https://www-post-example.translate.goog", None), "foreign_origin"),
+    # harmless re-hosts, which look just like it until they are decoded. What a browser sends from an archive
+    # does not say whose page it is, where the page names its canonical address
+    ("morning-post", "site", 5, Stage("https://www-post-example.translate.goog", None), "rehosted"),
     (
         "morning-post",
         "site",
@@ -72,7 +73,7 @@ STAGES: tuple[tuple[str, str, int, Stage, str | None], ...] = (
         Stage("https://web.archive.org", "https://www.post.example"),
         "foreign_origin",
     ),
-    ("mugshop", "web", 2, Stage("https://www-mugshop-example.translate.goog", None), "foreign_origin"),
+    ("mugshop", "web", 2, Stage("https://www-mugshop-example.translate.goog", None), "rehosted"),
     # no Origin: old browsers, and forgers outside a browser
     ("mugshop", "web", 3, Stage(None, "https://mugs-outlet.example", referer=False), "foreign_claim"),
     ("tally-ho", "app", 3, Stage(None, "https://app.tally.example", referer=False), None),

@@ -313,3 +313,47 @@ def test_the_clock_of_what_is_stored_follows_from_its_name(
     assert {group.disposition for group in groups} == {rule.disposition, Disposition.DEAD_LETTERED}
     for group in groups:
         assert group.clock is clock_of(group.workspace, group.source, group.disposition)
+
+
+TRANSLATED = "https://www-good-com.translate.goog"
+
+
+@pytest.mark.parametrize(
+    ("origin", "referer", "claim", "reason"),
+    [
+        # the witness alone says whose page it is
+        (TRANSLATED, None, None, "rehosted"),
+        (TRANSLATED, None, f"{OWN}/cart", "rehosted"),
+        (TRANSLATED, None, f"{TRANSLATED}/cart?_x_tr_sl=en", "rehosted"),
+        (None, f"{TRANSLATED}/", None, "rehosted"),
+        ("null", f"{TRANSLATED}/", f"{OWN}/", "null_origin"),  # a sandboxed frame stays one
+        # or the claim does, if it is of the same host
+        ("https://web.archive.org", None, f"https://web.archive.org/web/2026/{OWN}/cart", "rehosted"),
+        ("https://web.archive.org", None, None, "foreign_origin"),
+        ("https://web.archive.org", None, f"{OWN}/cart", "foreign_origin"),
+        (None, None, f"https://web.archive.org/web/2026/{OWN}/cart", "rehosted"),
+        (None, f"https://web.archive.org/web/2026/{OWN}/cart", None, "rehosted"),
+        # a copy of ours, translated or archived, is still a copy
+        ("https://copy-example.translate.goog", None, f"{OWN}/cart", "foreign_origin"),
+        ("https://web.archive.org", None, f"https://web.archive.org/web/2026/{COPY}/{OWN}", "foreign_origin"),
+        (TRANSLATED, None, f"{COPY}/cart", "foreign_claim"),
+        (OWN, None, f"https://web.archive.org/web/2026/{COPY}/", "foreign_claim"),
+        # a claim proves nothing of another host's witness
+        (COPY, None, f"https://web.archive.org/web/2026/{OWN}/cart", "foreign_origin"),
+        ("https://www-good-com.translate.goog.evil.com", None, None, "foreign_origin"),
+    ],
+)
+def test_rehosts_of_the_customers_own_pages_are_accepted(
+    origin: str | None, referer: str | None, claim: str | None, reason: str
+) -> None:
+    value = envelope(origin=origin, referer=referer, page=page(claim))
+    assert reason_of(JUDGED, value) == reason
+
+
+def test_pages_of_one_rehost_are_decided_one_by_one() -> None:
+    """Their addresses differ behind the host, where those of other sites tell nothing."""
+    archive = "https://web.archive.org"
+    claims = [f"{archive}/web/2026/{OWN}/", f"{archive}/web/2026/{COPY}/", f"{archive}/web/2026/{OWN}/cart"]
+    values = [envelope(origin=archive, page=page(claim)) for claim in claims]
+    sorting = sort_all(JUDGED, [Record(value, offset) for offset, value in enumerate(values * 2)])
+    assert flat(sorting.counts) == {"rehosted": 4, "foreign_origin": 2}

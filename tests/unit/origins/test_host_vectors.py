@@ -17,7 +17,7 @@ def vectors(name: str) -> list[dict[str, Any]]:
 
 
 def expected(case: dict[str, Any]) -> WebOrigin | None:
-    """As the vector says, but for what we do beyond it: the root's dot goes, and without a host is no origin."""
+    """As the vector says, but the root's dot goes, and what then has no host is no origin."""
     if case.get("failure") or case["protocol"] not in WEB_SCHEMES:
         return None
     host = case["hostname"].removesuffix(".")
