@@ -32,7 +32,7 @@ from tests.stack.s3 import S3
 from tests.system.fleet import Fleet
 from workers.intake.dispositions import PLATFORM, UNCLAIMED
 from workers.intake.unknown_keys import HOUR
-from workers.ledger.read import entries_of
+from workers.ledger.walk import entries_of
 from workers.sample.load import records
 from workers.settings import Settings
 from workers.store.retry import Retry

@@ -9,7 +9,7 @@ from workers import opening
 from workers.cli import running
 from workers.cli.selecting import selection_options
 from workers.ledger.manifest import manifest as listed
-from workers.ledger.read import Selection
+from workers.ledger.shown import Selection
 from workers.settings import Settings
 
 

@@ -24,7 +24,7 @@ def orphans() -> None:
 def list_(as_json: bool) -> int:
     """List every object that no entry lists: its size, its age in seconds, and why it is what it is.
 
-    Exit code 1 if some can't be judged: a name that no flush writes, no such chain, a broken ledger.
+    Exit code 1 if some can't be judged: a name that nothing writes, no such chain, a broken ledger.
     """
     rows = running.run(_list(Settings.load()))
     output.table(COLUMNS, rows, as_json=as_json, title="Objects that no entry lists")
@@ -61,14 +61,13 @@ async def _list(settings: Settings) -> list[tuple[str, int, int, str, str, str]]
 
 
 def _row(each: Judged, asked: int) -> tuple[str, int, int, str, str, str]:
-    chain = "" if each.name is None else each.name.chain.prefix
     return (
         each.stat.key,
         each.stat.size,
         (asked - each.stat.modified) // 1000,
         str(each.kind),
         each.why,
-        chain,
+        each.chain,
     )
 
 

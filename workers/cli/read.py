@@ -12,8 +12,8 @@ from workers.errors import Poison
 from workers.intake.dispositions import Disposition
 from workers.intake.envelope import Unreadable, event_bytes
 from workers.ledger.entries import StoredObject
-from workers.ledger.read import Selection
 from workers.ledger.read import read as read_objects
+from workers.ledger.shown import Selection
 from workers.settings import Settings
 
 

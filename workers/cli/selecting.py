@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from workers.intake.dispositions import STORED, Disposition
-from workers.ledger.read import Selection
+from workers.ledger.shown import Selection
 
 OPTIONS = (
     click.option(

@@ -2,7 +2,8 @@
 
 An attempt commits by taking the place `{first}.json` of its chain, and one writer gets it (see
 docs/architecture.md, Flush). So an object named for (chain, first) is an orphan once that place is taken by
-another attempt, lies inside another entry's range, or behind the chain's closing. Each of these, once true,
+another attempt, lies inside another entry's range, or behind the chain's closing. An output of a unit's
+consumer is one once its entry's place is taken by an entry that does not list it. Each of these, once true,
 stays true, so it does not matter when it is read. In doubt an object is kept.
 """
 
@@ -14,10 +15,11 @@ from typing import NamedTuple
 from workers.errors import Fatal
 from workers.ledger import data_name, entries
 from workers.ledger.chain import read
-from workers.ledger.data_name import DataName
+from workers.ledger.data_name import DataName, OutputName
 from workers.ledger.entries import Closing, Entry
 from workers.ledger.head import STRIDE, Head, after_slot, read_head
-from workers.ledger.names import ChainId
+from workers.ledger.names import ChainId, unit_prefix
+from workers.ledger.unit_places import Standing, UnitPlaces
 from workers.ledger.walk import PAGE, listed
 from workers.store.port import Stat, Store
 from workers.store.retry import Retry
@@ -29,7 +31,7 @@ class Kind(StrEnum):
     LISTED = "listed"  # its attempt committed
     PENDING = "pending"  # its attempt may still commit
     ORPHAN = "orphan"  # its attempt never will
-    STRANGE = "strange"  # no flush writes such a name
+    STRANGE = "strange"  # nothing writes such a name
     FOREIGN = "foreign"  # the ledger has no such chain: is this the ledger of that bucket?
     UNPROVEN = "unproven"  # the ledger is broken where it would have to say
 
@@ -54,9 +56,20 @@ class Place(NamedTuple):
 
 class Judged(NamedTuple):
     stat: Stat
-    name: DataName | None
+    name: DataName | OutputName | None
     kind: Kind
     why: str
+
+    @property
+    def chain(self) -> str:
+        """Where the chain lies that would list it; empty for a strange name."""
+        match self.name:
+            case None:
+                return ""
+            case OutputName():
+                return unit_prefix(self.name.consumer)
+            case _:
+                return self.name.chain.prefix
 
 
 KIND_OF = {
@@ -66,12 +79,19 @@ KIND_OF = {
     State.NO_CHAIN: Kind.FOREIGN,
     State.BROKEN: Kind.UNPROVEN,
 }
+KIND_OF_OUTPUT = {
+    Standing.LISTED: Kind.LISTED,
+    Standing.PASSED_OVER: Kind.ORPHAN,
+    Standing.FREE: Kind.PENDING,
+    Standing.BEYOND: Kind.UNPROVEN,
+    Standing.BROKEN: Kind.UNPROVEN,
+}
 
 
 def classify(name: DataName | None, place: Place | None) -> tuple[Kind, str]:
     """What an object is, and why, by its name and by the place in the ledger that its attempt would take."""
     if name is None or place is None:
-        return Kind.STRANGE, "no flush writes such a name"
+        return Kind.STRANGE, "nothing writes such a name"
     if place.state is not State.TAKEN:
         return KIND_OF[place.state], place.why
     if place.attempt == name.attempt:
@@ -85,7 +105,8 @@ class Judge:
     """Judges objects by the ledger as it is during one pass; only reads.
 
     Requests: one a (chain, first), and for each chain that has other than listed objects its head, once; an
-    orphan's place takes about two more. Memory: PLACES_MAX places.
+    orphan's place takes about two more; an output's chain is read whole. Memory: PLACES_MAX places, and
+    unit_places.KEPT outputs.
     """
 
     def __init__(self, ledger: Store, retry: Retry) -> None:
@@ -93,17 +114,25 @@ class Judge:
         self._retry = retry
         self._places: OrderedDict[tuple[ChainId, int], Place] = OrderedDict()
         self._heads: dict[ChainId, Head | Place] = {}  # a Place where there is no head to go by
+        self._units = UnitPlaces(ledger, retry)
 
     async def judge(self, stat: Stat) -> Judged:
         """Raises Retryable where the ledger can't be read."""
         name = data_name.parse(stat.key)
         if name is None:
-            return Judged(stat, None, *classify(None, None))
+            return await self._judge_output(stat)
         place = await self._place(name.chain, name.first)
         if place.state is State.TAKEN and place.attempt != name.attempt and place.doubt is None:
             place = place._replace(doubt=await self._doubt(name.chain, name.first))
             self._remember(name.chain, name.first, place)
         return Judged(stat, name, *classify(name, place))
+
+    async def _judge_output(self, stat: Stat) -> Judged:
+        output = data_name.parse_output(stat.key)
+        if output is None:
+            return Judged(stat, None, *classify(None, None))
+        standing, why = await self._units.of(output)
+        return Judged(stat, output, KIND_OF_OUTPUT[standing], why)
 
     async def _place(self, chain: ChainId, first: int) -> Place:
         place = self._places.get((chain, first))

@@ -1,15 +1,15 @@
 """Reads what is archived, through the ledger: an object that no entry lists is never seen."""
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Sequence
 from hashlib import sha256
 from typing import Protocol
 
-from workers.errors import Fatal
-from workers.intake.dispositions import Clock, Disposition
-from workers.ledger.entries import Entry, StoredObject
+from workers.errors import Fatal, Poison
+from workers.intake.dispositions import Clock
+from workers.ledger.entries import StoredObject
+from workers.ledger.line_ranges import Ranges
 from workers.ledger.pack import unpack
-from workers.ledger.walk import chains, walk
+from workers.ledger.shown import Selection, Showing
 from workers.sealing.keys import Unit
 from workers.store.port import Got, NotFound, Store
 from workers.store.retry import Retry
@@ -23,45 +23,31 @@ class Keys(Protocol):
     async def unit_key(self, unit: Unit, *, create: bool) -> UnitOpener: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which objects a reader asks for; None means any."""
-
-    workspace: str
-    source: str | None = None
-    day: str | None = None  # YYYY-MM-DD
-    dispositions: frozenset[Disposition] | None = None
-
-    def has(self, stored: StoredObject) -> bool:
-        return (
-            stored.workspace == self.workspace
-            and self.source in (None, stored.source)
-            and self.day in (None, stored.day)
-            and (self.dispositions is None or stored.disposition in self.dispositions)
-        )
-
-
-async def entries_of(ledger: Store, retry: Retry) -> AsyncIterator[Entry]:
-    """Every entry of every chain."""
-    async for chain in chains(ledger, retry):
-        async for entry in walk(ledger, chain, retry):
-            yield entry
-
-
 async def read(
     ledger: Store, data: Store, keys: Keys, selection: Selection, retry: Retry
 ) -> AsyncIterator[tuple[StoredObject, list[bytes]]]:
-    """The selected objects, each with its lines (without line ends). Memory: one object.
+    """The selected objects, each with its live lines (without line ends). Memory: one object.
 
-    Raises Fatal for an object that is missing, altered, or does not hold what its entry says.
+    Raises Fatal for an object that is missing, altered, or does not hold what its entry says; but one that
+    was disposed of while this ran is passed over.
     """
-    async for entry in entries_of(ledger, retry):
-        for stored in entry.objects:
-            if selection.has(stored):
-                yield stored, await open_object(data, keys, stored, retry)
+    showing = Showing(ledger, selection, retry)
+    async for shown in showing.all():
+        try:
+            lines = await open_object(data, keys, shown.stored, retry)
+        except (Fatal, Poison):
+            if not await showing.ended(shown):
+                raise
+            continue
+        yield shown.stored, lines if shown.lines is None else _some(lines, shown.lines)
+
+
+def _some(lines: Sequence[bytes], ranges: Ranges) -> list[bytes]:
+    return [line for first, last in ranges for line in lines[first : last + 1]]
 
 
 async def open_object(data: Store, keys: Keys, stored: StoredObject, retry: Retry) -> list[bytes]:
+    """All lines of an object, live or not."""
     try:
         got: Got = await retry.call(lambda: data.get(stored.key))
     except NotFound:

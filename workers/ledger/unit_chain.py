@@ -13,6 +13,7 @@ from workers.errors import Fatal, Poison, StrongroomError
 from workers.intake.dispositions import Clock
 from workers.ledger import chain, line_ranges
 from workers.ledger import unit_entries as entries
+from workers.ledger.data_name import OutputName
 from workers.ledger.entries import StoredObject, Writer, digest
 from workers.ledger.line_ranges import Ranges
 from workers.ledger.names import UNITS, unit_entry, unit_prefix
@@ -100,6 +101,18 @@ async def head(store: Store, unit: Unit, retry: Retry) -> UnitHead:
     Requests: one list, and one an entry. Memory: the entries.
     """
     return await _follow(store, UnitHead(checked_unit(unit), 0, None, ()), retry)
+
+
+async def listed_output(store: Store, name: OutputName, retry: Retry) -> StoredObject | None:
+    """What the one entry that could list an output says of it; None if it does not, or is not there.
+
+    Raises Fatal for an entry that can't be read.
+    """
+    body = await chain.read(store, unit_entry(name.consumer, name.seq), retry)
+    if body is None:
+        return None
+    outputs = entries.decode(body, name.consumer, name.seq).outputs
+    return next((stored for stored in outputs if stored.key == name.key), None)
 
 
 async def append(store: Store, at: UnitHead, draft: Draft, retry: Retry) -> UnitHead:

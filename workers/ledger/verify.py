@@ -1,14 +1,15 @@
 """Proves the archive from the buckets alone, as an outside auditor would: no Kafka, no writer's word.
 
 Each thing that is wrong becomes a finding with a stable kind (verify_report.py); checking goes on behind it.
-Memory is bounded by `readers`, BYTES_AT_ONCE and the number of chains, not by entries, objects or records;
-opening objects (`deep`) adds all write keys of the policy chains.
+Memory is bounded by `readers`, BYTES_AT_ONCE, the number of intake chains and the longest unit chain, not by
+entries, objects or records; opening objects (`deep`) adds all write keys of the policy chains.
 """
 
 from collections.abc import Callable, Collection
 from concurrent.futures import Executor
 from typing import NamedTuple
 
+from workers.ledger.intake_objects import IntakeObjects
 from workers.ledger.verify_chains import Chains
 from workers.ledger.verify_deep import Owner
 from workers.ledger.verify_keys import KeyRows, check_fleet
@@ -16,6 +17,7 @@ from workers.ledger.verify_objects import Deep, Keys, Objects
 from workers.ledger.verify_policy import PolicyAudit
 from workers.ledger.verify_report import Report
 from workers.ledger.verify_state import Progress, StateFile
+from workers.ledger.verify_units import UnitAudit
 from workers.ledger.verify_unlisted import Unlisted
 from workers.ledger.walk import ROOT
 from workers.sealing.replicas import Replicas
@@ -33,8 +35,9 @@ class Opening(NamedTuple):
 
 
 class Verifier:
-    """One pass over policy chains, ledger and data. `progress(report)` is called after each entry.
+    """One pass over policy chains, ledger, unit chains and data.
 
+    `progress(report)` is called after each entry of the ledger.
     `keystore`: whose rows are checked, with fleet.json; without it, neither is. `opening`: objects are opened
     and recounted. `state`: where the pass is kept while it runs; it goes on from there.
     """
@@ -86,16 +89,16 @@ class Verifier:
             ahead=self._readers,
             owners=owners if deep else None,
         ).run()
+        objects = Objects(
+            self._ledger,
+            self._data,
+            self._retry,
+            readers=self._readers,
+            rows=rows,
+            deep=deep,
+            threads=self._threads,
+        )
         if not progress.ledger_done:
-            objects = Objects(
-                self._ledger,
-                self._data,
-                self._retry,
-                readers=self._readers,
-                rows=rows,
-                deep=deep,
-                threads=self._threads,
-            )
             await Chains(
                 self._ledger,
                 self._retry,
@@ -106,6 +109,12 @@ class Verifier:
                 told=self._told,
             ).run()
             progress.ledger_done = True
+        if not progress.units_done:
+            intake = IntakeObjects(self._ledger, self._data, self._retry)
+            await UnitAudit(
+                self._ledger, self._retry, objects, intake, progress, self._state, ahead=self._readers
+            ).run()
+            progress.units_done = True
         await Unlisted(self._ledger, self._data, self._retry, progress, self._state).run()
         report = progress.report()
         report.orphans = max(progress.listed - report.objects, 0)

@@ -42,12 +42,16 @@ class Letters:
 
 
 def recount(
-    stored: StoredObject, entry: Entry, packed: bytes, owners: Mapping[str, Owner], letters: Letters
+    stored: StoredObject, packed: bytes, owners: Mapping[str, Owner], letters: Letters, offsets: range | None
 ) -> Report:
-    """Reads the lines of an opened object. Memory: a piece of it, a line, and the entry's dead letters."""
+    """Reads the lines of an opened object. Memory: a piece of it, a line, and the entry's dead letters.
+
+    `offsets`: those of its entry, between which dead letters lie; None for an output of a unit entry, which
+    may hold those of many.
+    """
     report = Report(opened=1)
     if stored.disposition is Disposition.DEAD_LETTERED:
-        lines: _Lines = _DeadLetters(entry, letters)
+        lines: _Lines = _DeadLetters(letters, offsets)
     else:
         lines = _Envelopes(
             None if stored.workspace == PLATFORM else (stored.workspace, stored.source), owners
@@ -166,9 +170,9 @@ class _Envelopes(_Lines):
 
 
 class _DeadLetters(_Lines):
-    def __init__(self, entry: Entry, letters: Letters) -> None:
+    def __init__(self, letters: Letters, offsets: range | None) -> None:
         super().__init__()
-        self._entry, self._letters = entry, letters
+        self._letters, self._offsets = letters, offsets
 
     def read(self, block: bytes) -> None:
         lines = block.split(b"\n")
@@ -182,10 +186,12 @@ class _DeadLetters(_Lines):
                 self._is_wrong(Kind.NOT_AN_ENVELOPE, f"no dead letter: {error}")
                 continue
             self._letters.reasons[letter.reason] += 1
-            if not self._entry.first <= letter.offset < self._entry.next:
+            if self._offsets is None:
+                continue
+            if letter.offset not in self._offsets:
                 self._is_wrong(
                     Kind.DEAD_LETTER,
-                    f"offset {letter.offset} is not in [{self._entry.first}, {self._entry.next})",
+                    f"offset {letter.offset} is not in [{self._offsets.start}, {self._offsets.stop})",
                 )
             elif letter.offset in self._letters.offsets:
                 self._is_wrong(Kind.DEAD_LETTER, f"offset {letter.offset} comes twice")

@@ -1,7 +1,7 @@
 """Reads every object that an entry lists, and holds it against what the entry says of it."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from hashlib import sha256
 from typing import NamedTuple, Protocol, TypeVar
@@ -10,11 +10,15 @@ from workers.errors import Fatal, Poison
 from workers.intake.dispositions import Clock
 from workers.ledger import verify_deep
 from workers.ledger.chain import read
+from workers.ledger.data_name import OutputName, parse_output
 from workers.ledger.entries import Entry, StoredObject
-from workers.ledger.names import ChainId
+from workers.ledger.names import ChainId, unit_entry
+from workers.ledger.unit_chain import listed_output
+from workers.ledger.unit_entries import UnitEntry, why_misplaced
 from workers.ledger.verify_deep import Letters, Owner
 from workers.ledger.verify_entries import is_named_for, judged
 from workers.ledger.verify_keys import KeyRows
+from workers.ledger.verify_leaves import Leaves
 from workers.ledger.verify_listing import Budget
 from workers.ledger.verify_report import Kind, Report
 from workers.ledger.verify_unlisted import data_place
@@ -44,6 +48,26 @@ class Deep(NamedTuple):
     owners: Mapping[str, Owner]  # write key → whose it is, by the policy chains
 
 
+class Lister(NamedTuple):
+    """An entry, of a ledger or a unit chain, as far as its objects go."""
+
+    key: str
+    objects: Sequence[StoredObject]
+    misplaced: Callable[[StoredObject], str]  # why an object can't be this entry's; empty if it can
+    offsets: range | None  # between which its dead letters lie, where it says so
+
+
+def lister_of(chain: ChainId, entry: Entry) -> Lister:
+    def misplaced(stored: StoredObject) -> str:
+        return "" if is_named_for(chain, entry, stored) else "its name is not one that the entry gives"
+
+    return Lister(chain.entry(entry.first), entry.objects, misplaced, range(entry.first, entry.next))
+
+
+def lister_of_outputs(entry: UnitEntry) -> Lister:
+    return Lister(entry.key, entry.outputs, lambda stored: why_misplaced(entry, stored), None)
+
+
 class Objects:
     """`readers` objects are under way at once, of BYTES_AT_ONCE bytes in all, or one that is larger.
 
@@ -64,51 +88,70 @@ class Objects:
         self._ledger, self._data, self._retry = ledger, data, retry
         self._rows, self._deep, self._threads = rows, deep, threads
         self._budget = Budget(places=readers, total=BYTES_AT_ONCE)
+        self._leaves = Leaves(ledger, retry)
 
     async def check(self, chain: ChainId, entry: Entry) -> Report:
         """All objects of an entry."""
-        entry_key = chain.entry(entry.first)
-        whole, letters = Report(), Letters()
+        letters = Letters()
+        lister = lister_of(chain, entry)
+        whole = await self._check(lister, letters)
+        if self._deep and whole.opened == len(entry.objects) and whole.clean:
+            verify_deep.check_reasons(lister.key, entry, letters, whole)
+        return whole
+
+    async def check_outputs(self, entry: UnitEntry) -> Report:
+        """All outputs of a unit entry."""
+        return await self._check(lister_of_outputs(entry), Letters())
+
+    async def _check(self, lister: Lister, letters: Letters) -> Report:
+        whole = Report()
         seen: set[str] = set()
         checks: list[asyncio.Task[Report]] = []
         async with asyncio.TaskGroup() as tasks:
-            for stored in entry.objects:
+            for stored in lister.objects:
                 if stored.key in seen:
-                    whole.found(Kind.LISTED_TWICE, stored.key, f"twice by {entry_key}")
+                    whole.found(Kind.LISTED_TWICE, stored.key, f"twice by {lister.key}")
                     continue
                 seen.add(stored.key)
-                checks.append(tasks.create_task(self._object(chain, entry, stored, letters)))
+                checks.append(tasks.create_task(self._object(lister, stored, letters)))
         for check in checks:
             whole.add(check.result())
-        if self._deep and whole.opened == len(checks) and whole.clean:
-            verify_deep.check_reasons(entry_key, entry, letters, whole)
         return whole
 
-    async def _object(self, chain: ChainId, entry: Entry, stored: StoredObject, letters: Letters) -> Report:
+    async def _object(self, lister: Lister, stored: StoredObject, letters: Letters) -> Report:
         report = Report()
-        entry_key = chain.entry(entry.first)
-        named = is_named_for(chain, entry, stored)
-        if not named:
-            other = await self._other_lister(stored.key, entry_key)
+        misplaced = lister.misplaced(stored)
+        named = not misplaced
+        if misplaced:
+            other = await self._other_lister(stored.key, lister.key)
             if other is not None:
-                report.found(Kind.LISTED_TWICE, stored.key, f"by {other}, and by {entry_key}")
+                report.found(Kind.LISTED_TWICE, stored.key, f"by {other}, and by {lister.key}")
                 return report
-            report.found(Kind.MISPLACED_OBJECT, stored.key, f"{entry_key} lists it, and would not name it so")
+            report.found(Kind.MISPLACED_OBJECT, stored.key, f"{lister.key} lists it: {misplaced}")
         async with self._budget.of(stored.stored_bytes):
             got = await self._fetched(stored)
             if got is None:
-                report.found(Kind.MISSING_OBJECT, stored.key, f"listed by {entry_key}")
+                if named and await self._leaves.for_absence(stored):
+                    report.gone += 1
+                else:
+                    report.found(Kind.MISSING_OBJECT, stored.key, f"listed by {lister.key}")
                 return report
             report.objects += 1
             report.stored_bytes += got.size
             report.plain_bytes += stored.plain_bytes
             good = await self._run(lambda: is_as_archived(stored, got, report, seal=named)) and named
             if good and await self._key_is_there(stored, report) and self._deep is not None:
-                await self._recount(self._deep, entry, stored, got, letters, report)
+                await self._recount(self._deep, lister.offsets, stored, got, letters, report)
         return report
 
     async def _recount(
-        self, deep: Deep, entry: Entry, stored: StoredObject, got: Got, letters: Letters, report: Report
+        self,
+        deep: Deep,
+        offsets: range | None,
+        stored: StoredObject,
+        got: Got,
+        letters: Letters,
+        report: Report,
     ) -> None:
         async def opened() -> bytes:
             key = await deep.keys.unit_key(unit_of(stored), create=False)
@@ -122,7 +165,9 @@ class Objects:
         except (Fatal, Poison) as error:
             report.found(Kind.BROKEN_KEY, stored.key, error.message)
             return
-        report.add(await self._run(lambda: verify_deep.recount(stored, entry, packed, deep.owners, letters)))
+        report.add(
+            await self._run(lambda: verify_deep.recount(stored, packed, deep.owners, letters, offsets))
+        )
 
     async def _key_is_there(self, stored: StoredObject, report: Report) -> bool:
         if self._rows is None:
@@ -152,6 +197,9 @@ class Objects:
 
     async def _other_lister(self, key: str, entry_key: str) -> str | None:
         """The entry by which the object is named, if that is another one and lists it."""
+        output = parse_output(key)
+        if output is not None:
+            return await self._other_unit_entry(output, entry_key)
         parsed = data_place(key)
         if parsed is None or parsed.chain.entry(parsed.first) == entry_key:
             return None
@@ -162,6 +210,16 @@ class Objects:
         document = judged(parsed.chain, parsed.first, body, Report()).document
         listed = isinstance(document, Entry) and any(stored.key == key for stored in document.objects)
         return other if listed else None
+
+    async def _other_unit_entry(self, output: OutputName, entry_key: str) -> str | None:
+        other = unit_entry(output.consumer, output.seq)
+        if other == entry_key:
+            return None
+        try:
+            listed = await listed_output(self._ledger, output, self._retry)
+        except Fatal:
+            return None
+        return None if listed is None else other
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._threads is None:

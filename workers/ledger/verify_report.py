@@ -30,6 +30,11 @@ class Kind(StrEnum):
     MISCOUNT = "miscount"
     OVERWRITTEN_ENTRY = "overwritten_entry"
     DELETED_ENTRY = "deleted_entry"
+    # unit chains
+    UNIT_HOLE = "unit_hole"
+    FORGED_UNIT = "forged_unit"
+    CONSUMED_TWICE = "consumed_twice"
+    NEVER_LIVE = "never_live"
     # objects
     MISPLACED_OBJECT = "misplaced_object"
     LISTED_TWICE = "listed_twice"
@@ -75,7 +80,8 @@ class NoteKind(StrEnum):
 
 MEANINGS: Mapping[Kind, str] = MappingProxyType(
     {
-        Kind.STRANGE_KEY: "A key in the ledger, policy chains or data that Strongroom would not write.",
+        Kind.STRANGE_KEY: "A key in the ledger, unit chains, policy chains or data that Strongroom would not "
+        "write.",
         Kind.MISSING_GENESIS: "A chain has entries and no genesis.",
         Kind.BROKEN_GENESIS: "A genesis can't be read, or is another chain's.",
         Kind.UNOPENED_INCARNATION: "A chain that only a closing could have opened, and none did.",
@@ -89,12 +95,19 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.FORK: "An entry follows, by its digest, the one before the one before it: two went on from one.",
         Kind.BROKEN_LINK: "An entry does not name the one before it by its digest: one was altered.",
         Kind.ENTRY_AFTER_CLOSING: "Something lies behind the closing of a chain.",
-        Kind.MISCOUNT: "An entry's counts do not add up to its offsets, or to what its objects hold.",
-        Kind.OVERWRITTEN_ENTRY: "An entry, of ledger or policy, has older versions: it was written twice.",
-        Kind.DELETED_ENTRY: "An entry, of ledger or policy, has a delete marker: it was deleted.",
-        Kind.MISPLACED_OBJECT: "An entry lists an object whose name is not the one that the entry gives it.",
+        Kind.MISCOUNT: "An entry's counts do not add up to its offsets, or to what it consumes, or to what "
+        "its objects hold.",
+        Kind.OVERWRITTEN_ENTRY: "An entry, of ledger, unit or policy, has older versions: it was written "
+        "twice.",
+        Kind.DELETED_ENTRY: "An entry, of ledger, unit or policy, has a delete marker: it was deleted.",
+        Kind.UNIT_HOLE: "An entry of a unit chain is missing: a later one, or an output, follows it.",
+        Kind.FORGED_UNIT: "A unit entry that no program would have written.",
+        Kind.CONSUMED_TWICE: "A unit entry consumes records that an earlier entry of its chain consumed.",
+        Kind.NEVER_LIVE: "A unit entry consumes what was never live in its unit.",
+        Kind.MISPLACED_OBJECT: "An entry lists an object whose name is not one that the entry gives it, or "
+        "that lies where the entry puts nothing.",
         Kind.LISTED_TWICE: "An object is listed a second time, by the same entry or by another.",
-        Kind.MISSING_OBJECT: "A listed object is not there.",
+        Kind.MISSING_OBJECT: "A listed object is not there, and no unit entry allows it to be absent.",
         Kind.OBJECT_SIZE: "An object is longer or shorter than what was archived.",
         Kind.OBJECT_DIGEST: "An object's bytes are not those that were archived.",
         Kind.NO_SEAL: "An object carries no sealing header, or none that can be read.",
@@ -160,6 +173,11 @@ class Report(msgspec.Struct):
     opened: int = 0  # objects
     lines: int = 0  # records that were counted in them
     withdrawn: int = 0  # objects whose unit's key was disabled or shredded: they can't be opened
+    gone: int = 0  # objects that are absent with leave of their unit's chain
+    unit_chains: int = 0
+    unit_entries: int = 0
+    consumed: int = 0  # records that unit entries consumed
+    became: dict[str, int] = msgspec.field(default_factory=dict)  # what those became
     policy_entries: int = 0
     orphans: int = 0  # objects that no entry lists: left by a crash or still being written; never read
     beyond_head: int = 0  # of these, as many lie at or behind the head of their chain
@@ -185,12 +203,19 @@ class Report(msgspec.Struct):
     def count(self, disposition: str, records: int) -> None:
         self.records[disposition] = self.records.get(disposition, 0) + records
 
+    def turn(self, became: str, records: int) -> None:
+        """So many records were consumed and became that."""
+        self.consumed += records
+        self.became[became] = self.became.get(became, 0) + records
+
     def add(self, part: "Report") -> None:
         """Takes in what another report says of other things."""
         for name in COUNTERS:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         for disposition, records in part.records.items():
             self.count(disposition, records)
+        for became, records in part.became.items():
+            self.became[became] = self.became.get(became, 0) + records
         for finding in part.findings:
             self._keep(finding)
         for kind, count in part.kinds.items():  # those that it counted and did not keep

@@ -45,9 +45,12 @@ class Progress(msgspec.Struct):
     of: str  # which buckets are audited, and how
     ledger: str | None = None
     ledger_done: bool = False
+    units: str | None = None  # the last key of the last unit chain that is wholly in the report
+    units_done: bool = False
     data: str | None = None
     policy: Report = msgspec.field(default_factory=Report)
     chained: Report = msgspec.field(default_factory=Report)
+    united: Report = msgspec.field(default_factory=Report)
     stored: Report = msgspec.field(default_factory=Report)
     listed: int = 0  # objects under data/
     beyond_head: int = 0
@@ -59,7 +62,7 @@ class Progress(msgspec.Struct):
 
     def report(self) -> Report:
         whole = Report()
-        for part in (self.policy, self.chained, self.stored):
+        for part in (self.policy, self.chained, self.united, self.stored):
             whole.add(part)
         return whole
 

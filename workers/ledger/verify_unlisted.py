@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 from workers.ledger import entries
 from workers.ledger.chain import read
+from workers.ledger.data_name import OutputName, parse_output
 from workers.ledger.entries import Entry
 from workers.ledger.halts import Halted
-from workers.ledger.names import ChainId
+from workers.ledger.names import ChainId, unit_entry
+from workers.ledger.unit_places import Standing, UnitPlaces
 from workers.ledger.verify_listing import Listed, Listing
 from workers.ledger.verify_report import Kind
 from workers.ledger.verify_state import Progress, StateFile
@@ -53,7 +55,7 @@ def chain_text(chain: ChainId) -> str:
 
 
 class Unlisted:
-    """Memory: one page of keys, and the ends of chains."""
+    """Memory: one page of keys, the ends of intake chains, and unit_places.KEPT outputs."""
 
     def __init__(
         self, ledger: Store, data: Store, retry: Retry, progress: Progress, state: StateFile | None
@@ -61,19 +63,45 @@ class Unlisted:
         self._ledger, self._data, self._retry = ledger, data, retry
         self._progress, self._state = progress, state
         self._ends = {chain_text(end.chain): end for end in progress.chains.values()}
+        self._units = UnitPlaces(ledger, retry)
 
     async def run(self) -> None:
         progress = self._progress
         async for listed in Listing(self._data, ROOT, self._retry, after=progress.data or ""):
+            output = parse_output(listed.key)
+            if output is not None:
+                await self._take_output(listed, output)
+                self._move(listed)
+                continue
             missing = await self._missing_chain(listed)
             if listed.versions > 1 and not await self._came_late(listed):
                 progress.stored.found(
                     Kind.OVERWRITTEN_OBJECT, listed.key, f"it has {listed.versions} versions"
                 )
             self._take(listed, missing)
-            progress.data = listed.key
-            if self._state:
-                self._state.keep(progress)
+            self._move(listed)
+
+    def _move(self, listed: Listed) -> None:
+        self._progress.data = listed.key
+        if self._state:
+            self._state.keep(self._progress)
+
+    async def _take_output(self, listed: Listed, output: OutputName) -> None:
+        """An output of a unit's consumer."""
+        progress, report = self._progress, self._progress.stored
+        standing, why = await self._units.of(output)
+        swept = standing is not Standing.LISTED and listed.versions <= listed.markers + 1
+        if listed.versions > 1 and not swept:
+            report.found(Kind.OVERWRITTEN_OBJECT, listed.key, f"it has {listed.versions} versions")
+        if listed.there:
+            progress.listed += 1
+            progress.beyond_head += standing is Standing.FREE
+            if standing is Standing.BEYOND:
+                report.found(
+                    Kind.UNIT_HOLE,
+                    unit_entry(output.consumer, output.seq),
+                    f"{why}, and {listed.key} is there",
+                )
 
     def _take(self, listed: Listed, missing: ChainId | None) -> None:
         progress, report = self._progress, self._progress.stored
@@ -81,7 +109,7 @@ class Unlisted:
             return
         name = NAME.match(listed.key)
         if name is None or (name["chain"] not in self._ends and data_place(listed.key) is None):
-            report.found(Kind.STRANGE_KEY, listed.key, "no flush would have written such a name")
+            report.found(Kind.STRANGE_KEY, listed.key, "nothing would have written such a name")
             return
         progress.listed += 1
         end = self._ends.get(name["chain"])

@@ -84,7 +84,7 @@ async def test_what_is_refused_or_in_doubt_is_a_finding(
     await store.put("data/odd\x1b", b"")
     await in_thread(["orphans", "list"], 1)
     await in_thread(["orphans", "sweep"], 1)
-    assert "data/odd\\x1b: no flush writes such a name" in capsys.readouterr().err
+    assert "data/odd\\x1b: nothing writes such a name" in capsys.readouterr().err
 
 
 async def in_thread(arguments: list[str], code: int) -> None:

@@ -33,7 +33,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         PURGE: set(),
     },
     # it lists data/ and opens nothing there
-    "steward": {READ: {"ledger/v1/x"}, WRITE: set(), DELETE: {"data/ws=x"}, PURGE: set()},
+    "steward": {READ: {"ledger/v1/x", "units/v1/x"}, WRITE: set(), DELETE: {"data/ws=x"}, PURGE: set()},
     # it reads keys, and can't even make a key come to be
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
     # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted

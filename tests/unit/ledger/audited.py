@@ -5,7 +5,7 @@ Whoever plants a fault here is a forger with all rights on the bucket: `forged` 
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -166,8 +166,8 @@ async def _opened(store: Any) -> Head:
     return after_genesis(chain, stored.body)
 
 
-async def flushed(archive: Archive, heads: list[Head]) -> None:
-    """One more entry behind the last of `heads`, by the worker's own code."""
+async def flushed(archive: Archive, heads: list[Head], values: Sequence[bytes] = VALUES) -> None:
+    """One more entry behind the last of `heads`, of these records and a gap, by the worker's own code."""
     head = heads[-1]
     policy = policy_of(
         [key_record(key, workspace=of[0], source=of[1]) for key, of in OWNERS.items()],
@@ -178,9 +178,9 @@ async def flushed(archive: Archive, heads: list[Head]) -> None:
     )
     batch = Batch(head.next)
     offsets = itertools.count(head.next)
-    records = [Record(value, next(offsets)) for value in VALUES]
+    records = [Record(value, next(offsets)) for value in values]
     Sorter(policy).sort(records, now=NOW, into=batch.sorting)
-    batch.extend(head.next + OFFSETS, len(records), uptime=0.0, oldest=NOW)
+    batch.extend(head.next + len(values) + 1, len(records), uptime=0.0, oldest=NOW)
     flusher = Flusher(
         data=archive.store,
         ledger=archive.store,

@@ -160,7 +160,7 @@ async def test_doubtful_ones_are_counted_and_named() -> None:
     store, _ = await with_orphans(1)
     await store.put("data/what-is-this", b"")
     found = await run(store, Terms(delete=True))
-    assert (found.doubtful, found.doubts) == (1, [("data/what-is-this", "no flush writes such a name")])
+    assert (found.doubtful, found.doubts) == (1, [("data/what-is-this", "nothing writes such a name")])
     assert "data/what-is-this" in await left(store)
 
 
