@@ -10,7 +10,7 @@ from workers.intake.envelope import Envelope
 from workers.intake.policy import KnownKey
 from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
-from workers.origins.rehosts import Original, original, prefix_decides_original
+from workers.origins.rehosts import Original, of_family, original, prefix_decides_original
 
 DAY = 86_400_000  # ms
 BEGINNING, END = -(2**63), 2**63  # ms: no append time is outside
@@ -76,13 +76,19 @@ class Page:
             self.null and (self.claim is not None or web_host(referrer) is not None)
         )
 
+    @property
+    def witness_is_rehost(self) -> bool:
+        return self.witness is not None and of_family(self.witness)
+
     def claim_original(self) -> Original | None:
         """Whose page the claim's is, if it is one of a re-host."""
-        return original(self._claim_url) if self._claim_url else None
+        return original(self._claim_url) if self._claim_url and of_family(self.claim or "") else None
 
     def witness_original(self) -> Original | None:
         """Whose page the witness's is. What a header cuts off, the claim has, if it is of the same host."""
-        found = original(self._witness_url) if self._witness_url else None
+        if not self.witness_is_rehost or not self._witness_url:
+            return None
+        found = original(self._witness_url)
         return self.claim_original() if found is None and self.claim == self.witness else found
 
 

@@ -94,6 +94,13 @@ def _witness_is_foreign(facts: Facts) -> bool:
     return _witness_is_anothers(facts) and _is_foreign(facts, facts.page.witness_original())
 
 
+def _claim_shadows_the_witness(facts: Facts) -> bool:
+    """Archives keep pages' canonical links too, and may not say whose a page is: no sign of a copy."""
+    if not _witness_is_foreign(facts) or facts.page.witness_is_rehost:
+        return False
+    return facts.page.claim is not None and not _claim_is_anothers(facts)
+
+
 def _claim_is_foreign(facts: Facts) -> bool:
     return _claim_is_anothers(facts) and _is_foreign(facts, facts.page.claim_original())
 
@@ -160,6 +167,13 @@ RULES: tuple[Rule, ...] = (
         Disposition.REJECTED,
         "The write key had used up its quota, and the workspace chose to reject what is over it.",
         _over_quota_and_rejected,
+    ),
+    Rule(
+        "canonical_shadow",
+        Disposition.FLAGGED,
+        "A browser sent it from a host that the workspace does not list, and the page says that it is on one "
+        "that it lists: so does a copy that kept the page's canonical link.",
+        _claim_shadows_the_witness,
     ),
     Rule(
         "foreign_origin",

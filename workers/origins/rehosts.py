@@ -8,8 +8,6 @@ rehost_families.py.
 import re
 from typing import NamedTuple
 
-import can_ada
-
 from workers.origins.hosts import parsed_url, web_host
 from workers.origins.rehost_decoding import Address
 from workers.origins.rehost_families import FAMILIES, Family
@@ -21,6 +19,9 @@ for _family in FAMILIES:
         _table = _BELOW if _host.startswith("*.") else _EXACT
         _table.setdefault(_host.removeprefix("*."), []).append(_family)
 
+_ENDS = frozenset(
+    host[host.rfind(".", 0, host.rfind(".")) + 1 :] for host in (*_EXACT, *_BELOW)
+)  # two labels
 _LONGEST = max(host.count(".") for host in _BELOW) + 1  # labels of the longest name with families below it
 
 
@@ -33,6 +34,10 @@ class Original(NamedTuple):
 
 def of_family(host: str) -> bool:
     """Whether a host, as hosts.web_host gives it, is one of a family: its addresses may hold another host."""
+    if (
+        host[host.rfind(".", 0, host.rfind(".")) + 1 :] not in _ENDS
+    ):  # nearly always: this is on the way of records
+        return False
     return host in _EXACT or _place_below(host) is not None
 
 
@@ -46,16 +51,15 @@ def prefix_decides_original(prefix: str, url: str) -> bool:
 
 def original(url: str) -> Original | None:
     """Whose page a URL of a re-host shows. None: of no family, or it does not say."""
+    host = web_host(url)
+    if host is None or not of_family(host):
+        return None
     parsed = parsed_url(url)
-    host = web_host(url) if parsed is not None else None
-    if parsed is None or host is None:
-        return None
-    suffix = host if host in _EXACT else _place_below(host)
-    if suffix is None:
-        return None
-    below = host[: -len(suffix) - 1] if suffix != host else ""
-    families = _EXACT[host] if host in _EXACT else _BELOW[suffix]
-    return _first(families, _address(parsed, below))
+    assert parsed is not None  # noqa: S101  # it has a host
+    suffix = _place_below(host)
+    if host in _EXACT or suffix is None:
+        return _first(_EXACT[host], Address("", parsed.pathname, parsed.search))
+    return _first(_BELOW[suffix], Address(host[: -len(suffix) - 1], parsed.pathname, parsed.search))
 
 
 def _place_below(host: str) -> str | None:
@@ -66,10 +70,6 @@ def _place_below(host: str) -> str | None:
         if suffix in _BELOW:
             return suffix
     return None
-
-
-def _address(parsed: can_ada.URL, below: str) -> Address:
-    return Address(below, parsed.pathname, parsed.search)
 
 
 def _first(families: list[Family], address: Address) -> Original | None:

@@ -51,7 +51,7 @@ STAGES: tuple[tuple[str, str, int, Stage, str | None], ...] = (
         "web",
         14,
         Stage("https://mugs-outlet.example", "https://www.mugshop.example"),
-        "foreign_origin",
+        "canonical_shadow",
     ),
     ("mugshop", "web", 6, Stage("https://mugshop.example.net", None), "foreign_origin"),
     ("mugshop", "web", 3, Stage("https://www.rnugshop.example", None), "foreign_origin"),
@@ -60,7 +60,7 @@ STAGES: tuple[tuple[str, str, int, Stage, str | None], ...] = (
         "site",
         7,
         Stage("https://evilpost.example", "https://www.post.example"),
-        "foreign_origin",
+        "canonical_shadow",
     ),
     ("tally-ho", "landing", 4, Stage("https://tally-landing.example.org", None), "foreign_origin"),
     # harmless re-hosts, which look just like it until they are decoded. What a browser sends from an archive

@@ -153,9 +153,9 @@ def test_past_retention(account: bytes, appended: int, reason: str) -> None:
         ("https://good.com:8443", None, "http://good.com/", "accepted"),  # hosts are judged, not ports
         (COPY, None, None, "foreign_origin"),
         (COPY, None, f"{COPY}/cart", "foreign_origin"),
-        (COPY, f"{OWN}/", f"{OWN}/cart", "foreign_origin"),  # the canonical shadow: claims to be us
-        (None, f"{COPY}/", f"{OWN}/cart", "foreign_origin"),  # Referer where there is no Origin
-        ("", f"{COPY}/", f"{OWN}/cart", "foreign_origin"),
+        (COPY, f"{OWN}/", f"{OWN}/cart", "canonical_shadow"),  # claims to be us
+        (None, f"{COPY}/", f"{OWN}/cart", "canonical_shadow"),  # Referer where there is no Origin
+        ("", f"{COPY}/", f"{OWN}/cart", "canonical_shadow"),
         (None, f"{OWN}/", f"{OWN}/cart", "accepted"),
         (OWN, f"{COPY}/", f"{OWN}/cart", "accepted"),  # Origin is the better witness
         (OWN, None, f"{COPY}/cart", "foreign_claim"),
@@ -175,7 +175,7 @@ def test_past_retention(account: bytes, appended: int, reason: str) -> None:
         # Origin: null
         ("null", None, f"{OWN}/cart", "null_origin"),
         ("null", f"{OWN}/", None, "null_origin"),
-        ("null", f"{COPY}/", f"{OWN}/", "foreign_origin"),
+        ("null", f"{COPY}/", f"{OWN}/", "canonical_shadow"),
         ("null", None, f"{COPY}/", "foreign_claim"),
         ("null", None, "file:///home/me/saved.html", "accepted"),
         ("null", None, None, "accepted"),
@@ -335,11 +335,13 @@ TRANSLATED = "https://www-good-com.translate.goog"
         (None, f"https://web.archive.org/web/2026/{OWN}/cart", None, "rehosted"),
         # a copy of ours, translated or archived, is still a copy
         ("https://copy-example.translate.goog", None, f"{OWN}/cart", "foreign_origin"),
+        ("https://copy.github.io", None, f"{OWN}/cart", "canonical_shadow"),
         ("https://web.archive.org", None, f"https://web.archive.org/web/2026/{COPY}/{OWN}", "foreign_origin"),
         (TRANSLATED, None, f"{COPY}/cart", "foreign_claim"),
         (OWN, None, f"https://web.archive.org/web/2026/{COPY}/", "foreign_claim"),
         # a claim proves nothing of another host's witness
         (COPY, None, f"https://web.archive.org/web/2026/{OWN}/cart", "foreign_origin"),
+        ("https://archive.ph", None, f"https://web.archive.org/web/2026/{OWN}/cart", "foreign_origin"),
         ("https://www-good-com.translate.goog.evil.com", None, None, "foreign_origin"),
     ],
 )

@@ -119,6 +119,7 @@ def test_other_forms_are_read(url: str, host: str) -> None:
         "https://web.archive.org/",
         "https://web.archive.org/web/https://www.good.com/",  # no time: not a page that is shown
         "https://web.archive.org/save/2026/https://www.good.com/",
+        "https://web.archive.org/any/web/2026/https://www.good.com/",  # not where it writes the page
         "https://archive.ph/Ab3dE",  # a short link does not say
         f"https://{amp_hash('copy.example')}.cdn.ampproject.org/c/s/www.good.com/p",
         f"https://{amp_hash('copy.example')}.cdn.ampproject.org/",
