@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),
     "readers": ("workers.cli.readers", "Add, list and revoke readers of the key service."),
     "rejections": ("workers.cli.rejections", "Show what is being refused: whose, why, from which hosts."),
+    "retention": ("workers.cli.retention", "Set how long records are kept, and hold what must not go."),
     "send": ("workers.cli.send", "Send events to raw-events."),
     "topics": ("workers.cli.topics", "Create and check the Kafka topics."),
     "up": ("workers.cli.up", "Run an embedded Kafka, S3 and all roles until Ctrl-C."),

@@ -184,6 +184,12 @@ class Settings(BaseSettings):
     )
     sweep_brake_least: Count = setting(100, "Fewer orphans than this never brake")
 
+    # retention
+    retention_plans: str = setting(
+        "",
+        "Plans on which a workspace may have a retention, with commas between them; without it, all of them",
+    )
+
     # the key service
     keyservice_host: str = setting("127.0.0.1", "Address at which customers' clients reach the key service")
     keyservice_port: Annotated[int, Field(ge=0, le=65535)] = setting(

@@ -28,6 +28,7 @@ from workers.ledger import policy_commands, workspace_terms
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
 from workers.settings import Settings
+from workers.settings_checks import listed
 
 T = TypeVar("T")
 FOREVER = "forever"
@@ -42,9 +43,12 @@ class Days(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
         if value == FOREVER or isinstance(value, int):
             return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
-        if not str(value).isascii() or not str(value).isdigit():
+        try:
+            return workspace_terms.checked_days(float(value))
+        except ValueError:
             self.fail(f"{value!r} is neither a number of days nor {FOREVER!r}", param, ctx)
-        return int(value)
+        except Poison as error:
+            self.fail(f"{error.message}. {error.remedy}", param, ctx)
 
 
 class PerSecond(click.ParamType):
@@ -157,7 +161,7 @@ def set_workspace(  # click calls it, by name
         added = tuple(origin for origin in dict.fromkeys(origins) if origin not in after.allowed_origins)
         return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
 
-    _show_one(running.run(_set(workspace, edit, reason)), as_json)
+    _show_one(running.run(changed(workspace, edit, reason)), as_json)
 
 
 @workspaces.command()
@@ -165,13 +169,7 @@ def set_workspace(  # click calls it, by name
 @output.json_option
 def show(workspace: str, as_json: bool) -> None:
     """Show what stands of WORKSPACE."""
-    checked_customer_id("workspace", workspace)
-    value = running.run(_read(lambda chain: chain.get(workspace)))
-    if value is None:
-        raise Poison(
-            f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
-        )
-    _show_one(value, as_json)
+    _show_one(standing(workspace), as_json)
 
 
 @workspaces.command("list")
@@ -202,10 +200,28 @@ def list_workspaces(state: str | None, as_json: bool) -> None:
     )
 
 
-async def _set(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
+def standing(workspace: str) -> Workspace:
+    """Raises Poison where there is none."""
+    checked_customer_id("workspace", workspace)
+    value = running.run(_read(lambda chain: chain.get(workspace)))
+    if value is None:
+        raise Poison(
+            f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
+        )
+    return value
+
+
+def plans_with_retention(settings: Settings) -> frozenset[str]:
+    return frozenset(listed(settings.retention_plans))
+
+
+async def changed(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
+    """Changes what stands, in the chain and on the topic."""
     settings = Settings.load()
     async with open_policy(settings) as books:
-        return await policy_commands.set_workspace(books, workspace, edit, asked_by(settings, reason))
+        return await policy_commands.set_workspace(
+            books, workspace, edit, asked_by(settings, reason), plans_with_retention(settings)
+        )
 
 
 async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:

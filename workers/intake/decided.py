@@ -6,7 +6,8 @@ clock (midnight, a retention that comes into force) drops all of them at that mo
 """
 
 from workers.intake.dispositions import Decision, Disposition, Group
-from workers.intake.facts import BEGINNING, DAY, END, Facts, PageInputs
+from workers.intake.facts import Facts, PageInputs
+from workers.intake.kept import BEGINNING, DAY, END
 from workers.intake.refusals import Refusal
 
 PAGES_PER_KEY = 1024  # a forger who invents hosts starts his own key's over, and nobody else's
@@ -126,7 +127,7 @@ class Decided:
 
     def keep(self, write_key: str, workspace: str, facts: Facts, outcome: Outcome, now: int) -> Plan:
         """A new plan for the key. Not yet its pages."""
-        starts = facts.account.effective_from if facts.account is not None else None
+        starts = facts.account.term.effective_from if facts.account is not None else None
         if starts is not None and now < starts < self._until:
             self._until = starts
         plan = Plan(facts, outcome)

@@ -8,9 +8,10 @@ from functools import cached_property
 
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Decided, Outcome, Plan
-from workers.intake.dispositions import Decision, Disposition
+from workers.intake.dispositions import UNCLAIMED, Decision, Disposition
 from workers.intake.envelope import Envelope
 from workers.intake.facts import Account, Facts, exact_inputs, page_inputs
+from workers.intake.kept import BEGINNING, PLATFORM_TERMS
 from workers.intake.policy import KnownKey, Policy
 from workers.intake.refusals import HOSTS, OTHERS, Refusal
 from workers.intake.rules import decide
@@ -50,6 +51,8 @@ class Decider:
         if plan is None or outcome is None:
             key = self._policy.write_key(write_key)
             if key is None:
+                if appended < PLATFORM_TERMS[UNCLAIMED].kept_since(now):
+                    return self._unknown_late
                 return self._of_unknown_key(write_key, appended, size, allowances, refused)
             plan, outcome = self._by_rules(key, envelope, appended, now)
         quotas, limit = allowances.quotas, plan.limit
@@ -129,6 +132,11 @@ class Decider:
     @cached_property
     def _unknown_kept(self) -> Outcome:
         return Outcome(decide(Facts(None, None, appended=0, now=0, room=0)))
+
+    @cached_property
+    def _unknown_late(self) -> Outcome:
+        decision = decide(Facts(None, None, appended=BEGINNING, now=0, room=0))
+        return Outcome(decision, _refusal(decision, OTHERS, ""))
 
     @cached_property
     def _unknown_refused(self) -> Decision:

@@ -6,15 +6,13 @@ afterwards: that is what lets `decided.py` keep decisions by everything they dep
 
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState
+from workers.intake.dispositions import UNCLAIMED
 from workers.intake.envelope import Envelope
+from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS, term_of
 from workers.intake.policy import KnownKey
 from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
 from workers.origins.rehosts import Original, of_family, original, prefix_decides_original
-
-DAY = 86_400_000  # ms
-BEGINNING, END = -(2**63), 2**63  # ms: no append time is outside
-
 
 # All that the rules may know of a page: Origin, Referer, context.page.url and .referrer, cut behind the host.
 # Referer is None where Origin is the better witness, the referrer but for `null` (docs/origins.md).
@@ -102,15 +100,7 @@ class Account:
         self.browser = source.type is SourceType.BROWSER
         self.own: HostPatterns | None = host_patterns(own) if own else None
         self.limit = limit_of(workspace)
-        self.held = workspace.legal_hold
-        self.effective_from = workspace.effective_from
-        self.days = workspace.retention_days if source.retention_days is None else source.retention_days
-
-    def kept_since(self, now: int) -> int:
-        """What was appended before this (ms) is past its retention. A hold keeps, a term not in force too."""
-        if self.days is None or self.held or now < (self.effective_from or 0):
-            return BEGINNING
-        return (now // DAY - self.days) * DAY
+        self.term = term_of(workspace, source_id)
 
 
 class Facts:
@@ -135,7 +125,9 @@ class Facts:
         self.until = (
             END if key is None or key.until is None or key.state is not KeyState.RETIRING else key.until
         )
-        self.kept_since = BEGINNING if account is None else account.kept_since(now)
+        # whose workspace nobody knows yet is kept as unclaimed
+        term = PLATFORM_TERMS[UNCLAIMED] if account is None else account.term
+        self.kept_since = term.kept_since(now)
         self._inputs = inputs
         self._page: Page | None = None
 

@@ -5,7 +5,7 @@ bring back a key that was stopped: no tombstone, no garbage, no way out of a fin
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 
 import msgspec
@@ -53,12 +53,19 @@ class Policy:
         self._names: dict[str, str] = {}  # one string for the many keys that name a workspace or source
         self._followers: list[tuple[Touched, Touched]] = []
         self.kept_out: Counter[tuple[str, Applied]] = Counter()  # (topic, kind) → records
+        # workspaces whose newest record was kept out: what it said may have been a legal hold
+        self.in_doubt: set[str] = set()
 
     def write_key(self, key: str) -> KnownKey | None:
         return self._keys.get(key)
 
     def workspace(self, workspace: str) -> Workspace | None:
         return self._workspaces.get(workspace)
+
+    @property
+    def workspaces(self) -> Mapping[str, Workspace]:
+        """All of them, by id."""
+        return self._workspaces
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -74,11 +81,17 @@ class Policy:
             self.kept_out[write_keys.NAME, outcome] += 1
         return outcome
 
-    def apply_workspace(self, value: bytes | None) -> Applied:
-        """Takes one record of workspaces; whatever it holds, nothing is raised."""
+    def apply_workspace(self, value: bytes | None, key: bytes | None = None) -> Applied:
+        """Takes one record of workspaces; whatever it holds, nothing is raised.
+
+        `key`, the record's, says whose it was meant to be where its value can't.
+        """
         outcome = self._apply_workspace(value)
         if outcome in KEPT_OUT:
             self.kept_out[workspaces.NAME, outcome] += 1
+            meant = (key or b"").decode(errors="replace")
+            if meant in self._workspaces:
+                self.in_doubt.add(meant)
         return outcome
 
     def _apply_write_key(self, value: bytes | None) -> Applied:
@@ -110,7 +123,10 @@ class Policy:
         except Poison:
             return Applied.UNREADABLE
         known = self._workspaces.get(new.id)
-        if known is not None and new.seq <= known.seq:
+        if known is not None and new.seq < known.seq:
+            return Applied.OLDER
+        self.in_doubt.discard(new.id)
+        if known is not None and new.seq == known.seq:  # published again, as `policy publish` does
             return Applied.OLDER
         self._workspaces[new.id] = new
         for _, workspace in self._followers:

@@ -119,11 +119,25 @@ def _origin_is_null(facts: Facts) -> bool:
     return _own_hosts(facts) is not None and facts.page.null and facts.page.of_browser
 
 
+def _nobody_claimed_it_in_time(facts: Facts) -> bool:
+    return facts.account is None and facts.appended < facts.kept_since
+
+
 def _always(_: Facts) -> bool:
     return True
 
 
+# also of a dead letter (sort.py): both are kept on the platform's own clocks
+PAST_PLATFORM_RETENTION = "past_platform_retention"
+
 RULES: tuple[Rule, ...] = (
+    Rule(
+        PAST_PLATFORM_RETENTION,
+        Disposition.REJECTED,
+        "Nobody's record (its key or workspace is not known, or it can't be read), older than such are kept.",
+        _nobody_claimed_it_in_time,
+        unclaimed=True,
+    ),
     Rule(
         "unknown_key_budget",
         Disposition.REJECTED,

@@ -16,19 +16,13 @@ from workers.intake import envelope as envelopes
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Outcome
 from workers.intake.decider import Decider
-from workers.intake.dispositions import (
-    DEAD_LETTERS,
-    PLATFORM,
-    STORED,
-    Decision,
-    Disposition,
-    Group,
-)
+from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, STORED, Decision, Disposition, Group
 from workers.intake.envelope import Envelope, Unreadable
-from workers.intake.facts import DAY, page_inputs
+from workers.intake.facts import page_inputs
+from workers.intake.kept import DAY, PLATFORM_TERMS
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals, Tally
-from workers.intake.rules import INTAKE_ERROR
+from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
 EPOCH = date(1970, 1, 1).toordinal()
@@ -112,8 +106,8 @@ class Sorter:
         self._decider = Decider(policy, self._limits.cached_decisions, budget, share)
         self._decided = self._decider.decided
         self._dead = {
-            reason: Outcome(Decision(Disposition.DEAD_LETTERED, reason, PLATFORM, DEAD_LETTERS))
-            for reason in (*envelopes.UNREADABLE, INTAKE_ERROR)
+            reason: Outcome(Decision(REASONS[reason][0], reason, PLATFORM, DEAD_LETTERS))
+            for reason in (*envelopes.UNREADABLE, INTAKE_ERROR, PAST_PLATFORM_RETENTION)
         }
 
     def sort(self, records: Sequence[Record], *, now: int, into: Sorting) -> None:
@@ -125,6 +119,7 @@ class Sorter:
         days: dict[int, Pending] = {}
         pending: Pending = defaultdict(list)
         dead: dict[int, bytes] = {}  # id of a record → its dead letter
+        dead_since = PLATFORM_TERMS[DEAD_LETTERS].kept_since(now)
         day_starts = day_ends = 0  # ms: the day that `pending` is for
         decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
         decide, used, unknown = self._decider.outcome, into.allowances, into.unknown_refused
@@ -156,7 +151,8 @@ class Sorter:
             except Exception as error:
                 reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
                 letter = dead[id(record)] = dead_letter(record, reason)
-                pending[self._dead[reason]].append(letter)
+                too_old = appended < dead_since
+                pending[self._dead[PAST_PLATFORM_RETENTION if too_old else reason]].append(letter)
         _count_refused(days.values(), records, values, now, into.refused)
         for number, outcomes in days.items():
             day = date.fromordinal(EPOCH + number).isoformat()

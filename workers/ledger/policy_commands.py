@@ -5,7 +5,7 @@ Each may be repeated: what stands is left alone, what an earlier try left unpubl
 
 import secrets
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 import msgspec
@@ -95,16 +95,21 @@ async def abuse_key(books: Books, key: str, by: By) -> WriteKey:
 
 
 async def set_workspace(
-    books: Books, workspace: str, edit: Callable[[Workspace], Workspace], by: By
+    books: Books,
+    workspace: str,
+    edit: Callable[[Workspace], Workspace],
+    by: By,
+    plans: Collection[str] = (),
 ) -> Workspace:
     """Makes a workspace, or changes it; `edit` says what is wanted, from what stands or a fresh one.
 
-    As every edit it is pure, and may be called again. Raises Poison and Refused (workspace_terms.py).
+    As every edit it is pure, and may be called again. `plans` are those that may have a retention, all where
+    none is named. Raises Poison and Refused (workspace_terms.py).
     """
     new = workspace_terms.fresh(workspace)
 
     def decide(before: Workspace | None) -> Workspace | None:
-        return workspace_terms.decided(before, edit(before or new), now=by.now)
+        return workspace_terms.decided(before, edit(before or new), now=by.now, plans=plans)
 
     return (await books.workspaces.change({workspace: decide}, by))[workspace]
 

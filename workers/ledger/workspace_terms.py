@@ -5,7 +5,8 @@ that was not, counts as shortening: fewer days, a hold lifted, a workspace close
 because a missing policy means keep.
 """
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -31,19 +32,19 @@ def fresh(workspace: str) -> Workspace:
     return Workspace(id=checked_customer_id("workspace", workspace), changed_at=0, shard=0, seq=0)
 
 
-def decided(before: Workspace | None, after: Workspace, *, now: int) -> Workspace | None:
+def decided(
+    before: Workspace | None, after: Workspace, *, now: int, plans: Collection[str] = ()
+) -> Workspace | None:
     """`after`, as somebody wants it, with the time from which it may delete; None if it changes nothing.
 
-    Raises Poison, in words, for what makes no sense. Patterns that stand already are not judged again.
+    `plans` are those that may have a retention, none of them named: all. Raises Poison, in words, for what
+    makes no sense, Refused for a retention on another plan. Patterns that stand are not judged again.
     """
     if before is not None and codec.encode(after) == codec.encode(before):
         return None
-    for days in (after.retention_days, *(source.retention_days for source in after.sources)):
-        if days is not None and not 1 <= days <= MAX_RETENTION_DAYS:
-            raise Poison(
-                f"a retention of {days} days makes no sense",
-                remedy=f"Give 1 to {MAX_RETENTION_DAYS}, or forever",
-            )
+    for days in _limits(after):
+        checked_days(days)
+    _check_plan(before, after, plans)
     for source in after.sources:
         checked_customer_id("source", source.id)
     standing = set(_patterns(before)) if before else set()
@@ -51,6 +52,45 @@ def decided(before: Workspace | None, after: Workspace, *, now: int) -> Workspac
         if pattern not in standing:
             parse_pattern(pattern)
     return msgspec.structs.replace(after, effective_from=effective_from(before, after, now))
+
+
+def checked_days(days: object) -> int:
+    """`days` if they can be a retention: whole, positive, at most a century. Raises Poison otherwise."""
+    if isinstance(days, int | float) and not isinstance(days, bool):
+        if days < 1:
+            why = "it would delete what is still arriving"
+        elif days > MAX_RETENTION_DAYS:
+            why = "beyond 100 years it is a typing mistake"
+        elif math.isnan(days) or days != int(days):
+            why = "only whole days can be kept: a unit is a day in UTC"
+        else:
+            return int(days)
+    else:
+        why = "it is no number"
+    raise Poison(
+        f"a retention of {str(days)[:40]} days makes no sense: {why}",
+        remedy=f"Give 1 to {MAX_RETENTION_DAYS}, or forever",
+    )
+
+
+def with_retention(workspace: Workspace, source: str | None, days: int | None) -> Workspace:
+    """The workspace with another retention, None for ever; or a source of it with its own, None as the rest.
+
+    Raises Refused for a source that it does not have.
+    """
+    if source is None:
+        return msgspec.structs.replace(workspace, retention_days=days)
+    standing = workspace.source(checked_customer_id("source", source))
+    if standing is None:
+        known = ", ".join(known.id for known in workspace.sources) or "none"
+        raise Refused(
+            f"workspace {workspace.id} has no source {source}; it has {known}",
+            remedy=f"Add it: `strongroom workspaces set {workspace.id} --source {source}:browser`",
+        )
+    changed = msgspec.structs.replace(standing, retention_days=days)
+    return msgspec.structs.replace(
+        workspace, sources=tuple(changed if known.id == source else known for known in workspace.sources)
+    )
 
 
 def with_source(
@@ -72,6 +112,9 @@ def with_document(workspace: Workspace, document: Json) -> Workspace:
     """
     _check_stamps(workspace, document)
     _check_names(workspace, document)
+    for part in (document, *document.get("sources", ())):
+        if part.get("retentionDays") is not None:
+            checked_days(part["retentionDays"])
     record: dict[str, Any] = msgspec.json.decode(codec.encode(workspace), type=dict[str, msgspec.Raw])
     record |= {name: value for name, value in document.items() if name not in STAMPED}
     return codec.decode(msgspec.json.encode(record))
@@ -89,12 +132,30 @@ def shortens(before: Workspace | None, after: Workspace) -> bool:
     """Whether anything that `before` keeps can be deleted by `after`."""
     if before is None:
         return _expires(after)
-    if before.legal_hold and not after.legal_hold and _expires(after):
-        return True
+    if before.legal_hold and not after.legal_hold:
+        return True  # what is quarantined expires where nothing else does
     if before.state is WorkspaceState.OPEN and after.state is WorkspaceState.CLOSED:
         return True
     sources = {None} | {source.id for source in (*before.sources, *after.sources)}
     return any(_days(after, source) < _days(before, source) for source in sources)
+
+
+def _limits(workspace: Workspace) -> list[int]:
+    days = (workspace.retention_days, *(source.retention_days for source in workspace.sources))
+    return [limit for limit in days if limit is not None]
+
+
+def _check_plan(before: Workspace | None, after: Workspace, plans: Collection[str]) -> None:
+    """Where a change asks for it only: who lost the right to a retention may still be put on hold."""
+    if not plans or after.plan in plans or not _limits(after):
+        return
+    if before is not None and (before.plan, _limits(before)) == (after.plan, _limits(after)):
+        return
+    raise Refused(
+        f"workspace {after.id} is on the plan {after.plan}, which keeps for ever",
+        remedy=f"A retention goes with {', '.join(sorted(plans))}: change the plan first, or keep for ever "
+        f"(`strongroom retention set {after.id} --days forever`)",
+    )
 
 
 def _days(workspace: Workspace, source: str | None) -> float:

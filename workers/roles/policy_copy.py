@@ -1,6 +1,7 @@
 """This worker's copy of keys and workspaces: read whole before the first fetch, then followed."""
 
 import asyncio
+from collections.abc import Collection
 
 import structlog
 
@@ -18,7 +19,12 @@ class PolicyCopy:
     """Feeds the policy topics to `policy`, and knows how far and how fresh they are (docs/policy.md)."""
 
     def __init__(
-        self, connection: KafkaConnection, topic_prefix: str, policy: Policy, stale_after: float
+        self,
+        connection: KafkaConnection,
+        topic_prefix: str,
+        policy: Policy,
+        stale_after: float,
+        topics: Collection[str] = (write_keys.NAME, workspaces.NAME),
     ) -> None:
         self._stale_after = stale_after  # seconds
         self.changed = asyncio.Event()  # set when a record was applied; whoever waits for it clears it
@@ -27,15 +33,16 @@ class PolicyCopy:
             self._tell(write_keys.NAME, policy.apply_write_key(value))
 
         def workspace(key: bytes | None, value: bytes | None) -> None:
-            self._tell(workspaces.NAME, policy.apply_workspace(value))
+            self._tell(workspaces.NAME, policy.apply_workspace(value, key))
 
         self.readers = {
             topic: CompactedReader(connection, topic_prefix + topic, apply)
             for topic, apply in ((write_keys.NAME, key), (workspaces.NAME, workspace))
+            if topic in topics
         }
 
     async def start(self) -> None:
-        """Returns when both topics have been read to their ends."""
+        """Returns when the topics have been read to their ends."""
         await asyncio.gather(*(reader.start() for reader in self.readers.values()))
 
     async def follow(self) -> None:
@@ -52,7 +59,7 @@ class PolicyCopy:
         return self.age() > self._stale_after
 
     def age(self) -> float:
-        """Seconds; of the older of the two."""
+        """Seconds; of the oldest of them."""
         return max(reader.age() for reader in self.readers.values())
 
     def versions(self) -> dict[str, tuple[int, ...]]:

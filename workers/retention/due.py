@@ -1,0 +1,139 @@
+"""Whether a unit is due, and why: policy and time in, a verdict out. Pure. In doubt, keep."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from topics.times import iso_ms
+from topics.workspaces import Workspace
+from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock
+from workers.intake.kept import DAY, PLATFORM_TERMS, Term, term_of
+from workers.sealing.keys import Unit
+
+# A unit is due so much later than its records are rejected (ms): what a worker took before is sealed by then
+SETTLE = 3_600_000
+
+
+class Reason(StrEnum):
+    """Stored in tasks, entries and certificates, and the metrics' label: these never change."""
+
+    # due
+    RETENTION = "retention"
+    CLOSED = "closed"
+    QUARANTINE = "quarantine"
+    UNCLAIMED = "unclaimed"
+    DEAD_LETTERS = "dead_letters"
+    # kept
+    NOT_YET = "not_yet"
+    FOREVER = "forever"
+    HELD = "held"
+    GRACE = "grace"
+    UNKNOWN_WORKSPACE = "unknown_workspace"
+    IN_DOUBT = "in_doubt"
+    NO_POLICY = "no_policy"
+    NO_DAY = "no_day"
+
+
+DUE = frozenset({Reason.RETENTION, Reason.CLOSED, Reason.QUARANTINE, Reason.UNCLAIMED, Reason.DEAD_LETTERS})
+
+
+class Unusable(StrEnum):
+    """Why a copy of policy lets nothing be deleted."""
+
+    EMPTY = "empty"
+    STALE = "stale"
+    UNREACHABLE = "unreachable"
+
+
+class PolicyView(NamedTuple):
+    """What is known of policy at one moment. `in_doubt`: their newest record could not be read."""
+
+    workspaces: Mapping[str, Workspace]
+    in_doubt: frozenset[str] = frozenset()
+    unusable: Unusable | None = None
+
+    @property
+    def why_not(self) -> Unusable | None:
+        """A fleet without a customer has lost its policy: it deletes nothing, of its own neither."""
+        return self.unusable or (None if self.workspaces else Unusable.EMPTY)
+
+
+class Verdict(NamedTuple):
+    """`at`: when the unit became due, or becomes so if nothing changes (ms since the epoch)."""
+
+    reason: Reason
+    words: str
+    at: int | None = None
+    policy: tuple[int, int] | None = None  # shard and seq of the workspace's record
+
+    @property
+    def due(self) -> bool:
+        return self.reason in DUE
+
+
+def judge(unit: Unit, view: PolicyView, now: int) -> Verdict:
+    """Of one unit at `now` (ms since the epoch)."""
+    if (why := view.why_not) is not None:
+        return Verdict(Reason.NO_POLICY, f"the policy is {why}: nothing is deleted by it")
+    ends = _end_of(unit.day)
+    if ends is None:
+        return Verdict(Reason.NO_DAY, f"{unit.day!r} is no day")
+    if unit.workspace == PLATFORM:
+        return _of_platform(unit, ends, now)
+    workspace = view.workspaces.get(unit.workspace)
+    if workspace is None:
+        return Verdict(Reason.UNKNOWN_WORKSPACE, f"nothing is known of workspace {unit.workspace}")
+    policy = (workspace.shard, workspace.seq)
+    if unit.workspace in view.in_doubt:
+        return Verdict(
+            Reason.IN_DOUBT, f"the newest record of {unit.workspace} could not be read", policy=policy
+        )
+    term = term_of(workspace, unit.source, unit.clock)
+    if unit.clock is Clock.QUARANTINE:
+        reason, whose = Reason.QUARANTINE, "quarantined records"
+    else:
+        reason, whose = Reason.RETENTION, f"records of {unit.workspace}/{unit.source}"
+    return _by(term, ends, now, Reason.CLOSED if term.closed else reason, whose)._replace(policy=policy)
+
+
+def _of_platform(unit: Unit, ends: int, now: int) -> Verdict:
+    term = PLATFORM_TERMS.get(unit.source)
+    if term is None:
+        return Verdict(Reason.UNKNOWN_WORKSPACE, f"the platform has no source {unit.source}")
+    if unit.source == UNCLAIMED:
+        return _by(term, ends, now, Reason.UNCLAIMED, "records that nobody claims")
+    return _by(term, ends, now, Reason.DEAD_LETTERS, "dead letters")
+
+
+def _by(term: Term, ends: int, now: int, reason: Reason, whose: str) -> Verdict:
+    """`ends`: where the unit's day ends. All its records were appended before."""
+    if term.held:
+        return Verdict(Reason.HELD, "a legal hold keeps it")
+    at = _due_at(term, ends)
+    if now < (term.effective_from or 0) and at is not None:
+        words = f"its term is not in force before {iso_ms(term.effective_from or 0)}"
+        return Verdict(Reason.GRACE, words, at)
+    if at is None:
+        return Verdict(Reason.FOREVER, f"{whose} are kept for ever")
+    if ends > term.kept_since(now - SETTLE):
+        return Verdict(Reason.NOT_YET, f"{whose} are kept for {term.days} days: due from {iso_ms(at)}", at)
+    if term.closed:
+        return Verdict(reason, "the workspace is closed", at)
+    return Verdict(reason, f"{whose} are kept for {term.days} days: due since {iso_ms(at)}", at)
+
+
+def _due_at(term: Term, ends: int) -> int | None:
+    """The first moment at which `kept_since(at - SETTLE)` has reached `ends`. None: never."""
+    in_force = (term.effective_from or 0) + SETTLE
+    if term.closed:
+        return in_force
+    return None if term.days is None else max(ends + term.days * DAY + SETTLE, in_force)
+
+
+def _end_of(day: str) -> int | None:
+    try:
+        begins = date.fromisoformat(day)
+    except ValueError:
+        return None
+    return int(datetime(begins.year, begins.month, begins.day, tzinfo=UTC).timestamp()) * 1000 + DAY
