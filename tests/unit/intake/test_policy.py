@@ -115,3 +115,27 @@ def test_names_are_shared_by_the_keys_that_use_them() -> None:
     assert two is not None
     assert one.workspace is two.workspace
     assert one.source is two.source
+
+
+def test_a_workspace_whose_newest_record_is_unreadable_is_in_doubt_until_it_comes_again() -> None:
+    policy = Policy()
+    policy.apply_workspace(workspace_record(seq=4), b"acme")
+    for bad in (b"garbage", None):
+        policy.apply_workspace(bad, b"acme")
+        assert policy.in_doubt == {"acme"}
+        policy.apply_workspace(workspace_record(seq=3), b"acme")  # older: it may have been on its way
+        assert policy.in_doubt == {"acme"}
+        policy.apply_workspace(workspace_record(seq=4), b"acme")
+        assert not policy.in_doubt
+    policy.apply_workspace(b"garbage", b"acme")
+    policy.apply_workspace(workspace_record(seq=5), b"acme")
+    assert not policy.in_doubt
+
+
+def test_garbage_under_names_that_nobody_has_fills_no_memory() -> None:
+    policy = Policy()
+    for number in range(100):
+        policy.apply_workspace(b"garbage", b"invented-%d" % number)
+    policy.apply_workspace(b"garbage", None)
+    policy.apply_workspace(b"garbage", b"\xff")
+    assert not policy.in_doubt

@@ -111,6 +111,25 @@ MIDNIGHT = NOW - NOW % DAY
 
 
 @pytest.mark.parametrize(
+    ("ago", "value", "reason"),
+    [
+        (7, envelope("nobodys"), "unknown_key"),
+        (8, envelope("nobodys"), "past_platform_retention"),
+        (7, envelope("orphaned"), "unknown_workspace"),
+        (8, envelope("orphaned"), "past_platform_retention"),
+        (30, b"{", "not_json"),
+        (31, b"{", "past_platform_retention"),
+        (31, None, "past_platform_retention"),
+    ],
+)
+def test_what_nobody_owns_is_past_its_retention_too(ago: int, value: bytes | None, reason: str) -> None:
+    """Its day's key is being destroyed by then: it could not be sealed any more."""
+    policy = policy_of([key_record("orphaned", workspace="gone")], [workspace_record()])
+    appended = MIDNIGHT - (ago - 1) * DAY - 1
+    assert reason_of(policy, value, timestamp=appended) == reason
+
+
+@pytest.mark.parametrize(
     ("account", "appended", "reason"),
     [
         (workspace_record(days=30), MIDNIGHT - 30 * DAY, "accepted"),  # 30 whole days are kept after its own

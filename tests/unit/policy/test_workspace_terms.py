@@ -8,7 +8,15 @@ import pytest
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState, codec
 from workers.errors import Poison
 from workers.intake.key_states import Refused
-from workers.ledger.workspace_terms import GRACE_MS, decided, fresh, with_document, with_source
+from workers.ledger.workspace_terms import (
+    GRACE_MS,
+    checked_days,
+    decided,
+    fresh,
+    with_document,
+    with_retention,
+    with_source,
+)
 
 NOW = 1_000_000_000_000
 
@@ -35,6 +43,7 @@ SHORTER: list[tuple[Workspace | None, Workspace]] = [
     (workspace(retention_days=5, sources=web(30)), workspace(retention_days=9, sources=web())),
     (workspace(retention_days=30, legal_hold=True), workspace(retention_days=30)),
     (workspace(sources=web(30), legal_hold=True), workspace(sources=web(30))),
+    (workspace(legal_hold=True), workspace()),  # what is quarantined expires, whatever else is kept
     (workspace(), workspace(state=WorkspaceState.CLOSED)),
 ]
 NOT_SHORTER: list[tuple[Workspace | None, Workspace]] = [
@@ -44,7 +53,6 @@ NOT_SHORTER: list[tuple[Workspace | None, Workspace]] = [
     (workspace(sources=web(5)), workspace(sources=web())),
     (workspace(retention_days=30), workspace(retention_days=30, plan="gold")),
     (workspace(retention_days=30), workspace(retention_days=30, legal_hold=True)),
-    (workspace(legal_hold=True), workspace()),  # keeps for ever anyway
     (workspace(retention_days=30, sources=web(30)), workspace(retention_days=30)),
     (workspace(state=WorkspaceState.CLOSED), workspace()),
 ]
@@ -91,6 +99,63 @@ def test_a_retention_that_makes_no_sense_is_refused_in_words(days: int) -> None:
     for after in (workspace(retention_days=days), workspace(sources=web(days))):
         with pytest.raises(Poison, match=f"{days} days makes no sense.*forever"):
             decided(None, after, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (-3, "would delete what is still arriving"),
+        (0, "would delete what is still arriving"),
+        (2.5, "only whole days"),
+        (float("nan"), "only whole days"),
+        (36_501, "beyond 100 years"),
+        (float("inf"), "beyond 100 years"),
+        ("30", "no number"),
+        (True, "no number"),
+        (None, "no number"),
+    ],
+)
+def test_what_is_wrong_with_a_number_of_days_is_said(days: object, words: str) -> None:
+    with pytest.raises(Poison, match=words):
+        checked_days(days)
+    if days is not None:
+        for document in ({"retentionDays": days}, {"sources": [{"id": "web", "retentionDays": days}]}):
+            with pytest.raises(Poison, match=words):
+                with_document(workspace(), document)
+
+
+def test_days_may_be_written_as_a_whole_float() -> None:
+    assert [checked_days(days) for days in (1, 30.0, 36_500)] == [1, 30, 36_500]
+
+
+def test_a_retention_is_set_for_all_or_for_one_source() -> None:
+    two = workspace(retention_days=90, sources=(*web(), Source(id="api")))
+    assert with_retention(two, None, 30) == workspace(retention_days=30, sources=two.sources)
+    shorter = with_retention(two, "web", 7)
+    assert [source.retention_days for source in shorter.sources] == [7, None]
+    assert with_retention(shorter, "web", None) == two
+    with pytest.raises(Refused, match="no source app; it has web, api"):
+        with_retention(two, "app", 7)
+
+
+def test_a_retention_goes_with_a_plan() -> None:
+    plans = {"gold"}
+    with pytest.raises(Refused, match="standard, which keeps for ever"):
+        decided(workspace(), workspace(retention_days=30), now=NOW, plans=plans)
+    with pytest.raises(Refused, match="free, which"):  # a retention can't be kept on the way down
+        decided(
+            workspace(plan="gold", sources=web(5)),
+            workspace(plan="free", sources=web(5)),
+            now=NOW,
+            plans=plans,
+        )
+    for before, after in (
+        (workspace(), workspace(plan="gold", retention_days=30)),
+        (workspace(plan="gold", retention_days=30), workspace(plan="free")),
+        (workspace(retention_days=30), workspace()),
+        (workspace(retention_days=30), workspace(retention_days=30, legal_hold=True)),  # it had one before
+    ):
+        assert decided(before, after, now=NOW, plans=plans) is not None
 
 
 @pytest.mark.parametrize(
@@ -169,7 +234,7 @@ def test_what_show_prints_can_be_given_back() -> None:
         ({"sources": ["web"]}, "list of objects"),
         ({"id": "other"}, "'other', not of 'acme'"),
         ({"v": 2}, "version 2"),
-        ({"retentionDays": "30"}, "retentionDays"),
+        ({"retentionDays": "30"}, "no number"),
         ({"state": "half"}, "state"),
         ({"switches": {"on": "yes"}}, "switches"),
     ],
