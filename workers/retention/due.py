@@ -36,6 +36,8 @@ class Reason(StrEnum):
 
 
 DUE = frozenset({Reason.RETENTION, Reason.CLOSED, Reason.QUARANTINE, Reason.UNCLAIMED, Reason.DEAD_LETTERS})
+# of these nobody can say what the policy wants: what is under way stands still
+UNSURE = frozenset({Reason.UNKNOWN_WORKSPACE, Reason.IN_DOUBT, Reason.NO_POLICY, Reason.NO_DAY})
 
 
 class Unusable(StrEnum):

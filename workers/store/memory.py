@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -74,6 +74,7 @@ class MemoryStore:
         self._late: list[_Late] = []
         self.faults = faults or Faults()
         self.lifecycle: Sequence[str] = ()  # what `expiring` answers
+        self.uploads: Sequence[str] = ()  # keys of multipart uploads that nobody has finished
         self.requests: Counter[str] = Counter()
 
     @property
@@ -151,6 +152,12 @@ class MemoryStore:
         return await self._delete(
             [(one.key, partial(self._bucket.purge, one.key, one.version_id)) for one in versions]
         )
+
+    async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
+        await self._begin_read("list", prefix)
+        ended = [key for key in self.uploads if key in keys]
+        self.uploads = [key for key in self.uploads if key not in keys]
+        return len(ended)
 
     async def expiring(self) -> Sequence[str]:
         return self.lifecycle

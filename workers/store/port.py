@@ -4,7 +4,7 @@ Every backend passes `tests/contract/`. Bodies are whole (objects are at most a 
 UTF-8 without a leading slash, metadata names are lower case without the `x-amz-meta-` prefix.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
@@ -117,6 +117,12 @@ class Store(Protocol):
 
         Of versions that are gone already some servers say so and others do not: list again, rather than
         believe it.
+        """
+
+    async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
+        """Ends multipart uploads of `keys`, which all begin with `prefix`, and returns how many there were.
+
+        Their parts take room, are in no listing, and may yet become an object.
         """
 
     async def expiring(self) -> Sequence[str]:

@@ -1,6 +1,6 @@
 """A bucket of S3 or of a server that speaks its protocol."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -37,7 +37,14 @@ from workers.store.refusals import Beyond, NotImplementedByServer, no_credential
 PAGE = 1000  # keys a list or delete request
 
 _ASKED = frozenset(
-    {"GetBucketLifecycleConfiguration", "ListObjectsV2", "ListObjectVersions", "DeleteObjects"}
+    {
+        "AbortMultipartUpload",
+        "DeleteObjects",
+        "GetBucketLifecycleConfiguration",
+        "ListMultipartUploads",
+        "ListObjectVersions",
+        "ListObjectsV2",
+    }
 )
 
 
@@ -201,6 +208,32 @@ class _S3Store:
                 one["Key"]: f"{one['Code']}: {one.get('Message', '')}" for one in answer.get("Errors", ())
             }
         return kept
+
+    async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
+        ended = 0
+        more: dict[str, str] = {}
+        while True:
+            try:
+                with _translated(f"uploads {self._name}/{prefix}"):
+                    page = await self._client.list_multipart_uploads(
+                        Bucket=self._bucket, Prefix=prefix, **more
+                    )
+            except NotImplementedByServer:
+                return ended  # it knows none
+            for one in page.get("Uploads", ()):
+                if one["Key"] in keys:
+                    ended += await self._abandon(one["Key"], one["UploadId"])
+            if not page.get("IsTruncated"):
+                return ended
+            more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    async def _abandon(self, key: str, upload: str) -> bool:
+        try:
+            with _translated(f"end an upload of {self._name}/{key}"):
+                await self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload)
+        except NotFound:
+            return False  # somebody else ended it
+        return True
 
     async def expiring(self) -> Sequence[str]:
         try:

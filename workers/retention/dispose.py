@@ -1,0 +1,252 @@
+"""One unit's way out, a step a call: disabled, a wait, disposed of, destroyed, deleted, looked for, certified.
+
+Where a unit stands is in the buckets alone. So any worker may take the next step at any time, again after a
+crash, beside others: every step is a conditional PUT, or may be repeated.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from msgspec.structs import replace
+
+from workers.by import By
+from workers.ledger import live, unit_chain
+from workers.ledger.entries import StoredObject, Writer
+from workers.ledger.live import Live
+from workers.ledger.unit_chain import Draft, Taken, UnitHead
+from workers.ledger.unit_entries import Became, Consumed, Kind
+from workers.retention import pending, unit_keys
+from workers.retention.due import UNSURE, Verdict
+from workers.retention.ending import Ending, Stuck
+from workers.retention.pending import RECALLABLE, Moved, Pending, Step, Stood
+from workers.sealing.keys import Unit
+from workers.sealing.replicas import Replicas
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+AT_ONCE = 10_000  # objects a dispose entry: a unit with more goes in several disposals, one behind the other
+
+
+class Outcome(StrEnum):
+    """Where a call left the unit; the metrics' label."""
+
+    KEPT = "kept"  # it is not due
+    RECALLED = "recalled"  # it was not due any more, and can be read again
+    NOTHING = "nothing"  # nothing is left to do
+    DISABLED = "disabled"  # it waits, and can be recalled
+    DESTROYED = "destroyed"  # it waits until the last cache has let the key go
+    STUCK = "stuck"  # a bucket keeps what must go
+    MOVED = "moved"  # another worker was faster
+    DONE = "done"  # certified
+
+
+class Advanced(NamedTuple):
+    """`until`: when to call again (ms since the epoch); None: not for its own sake."""
+
+    outcome: Outcome
+    words: str = ""
+    until: int | None = None
+    stuck: Stuck | None = None
+    certified: int = 0  # disposals
+    stored_bytes: int = 0  # of these
+
+
+class Units(Protocol):
+    """What intake stored, by unit."""
+
+    async def objects(self, unit: Unit) -> list[StoredObject]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    destroy_after: int  # ms between the disabling of a key and its destruction
+    shred_latency: int  # ms for which a cache may go on with a key that was withdrawn
+
+
+# The unit's verdict by the policy as it is now, read anew each time. Raises rather than guess.
+Judge = Callable[[Unit], Awaitable[Verdict]]
+
+
+class Disposer:
+    """`buckets`: the data bucket, then those that `also_delete_from` names. Times are ms since the epoch."""
+
+    def __init__(
+        self,
+        ledger: Store,
+        buckets: Sequence[Store],
+        rows: Replicas,
+        units: Units,
+        judge: Judge,
+        terms: Terms,
+        writer: Writer,
+        host: str,
+        retry: Retry,
+        now: Callable[[], int],
+        fresh_units: Callable[[int], Awaitable[None]],
+    ) -> None:
+        self._ledger = ledger
+        self._rows = rows
+        self._units = units
+        self._judge = judge
+        self._terms = terms
+        self._writer = writer
+        self._host = host
+        self._retry = retry
+        self._now = now
+        self._fresh_units = fresh_units  # returns when `units` holds all that was committed before a time
+        self._ending = Ending(ledger, buckets, rows, writer, host, retry, now)
+
+    async def advance(self, unit: Unit) -> Advanced:
+        """Takes the steps that can be taken now. Raises Retryable, and Fatal for a broken chain."""
+        try:
+            return await self._advance(unit)
+        except (Moved, Taken):
+            return Advanced(Outcome.MOVED, "another worker took a step", self._now())
+
+    async def recall(self, unit: Unit, by: str) -> Outcome:
+        """Takes a disposal back that can be taken back, so that the unit can be read again."""
+        stood = await pending.read(self._ledger, unit, self._retry)
+        if stood is None:
+            return Outcome.NOTHING
+        try:
+            return await recall(self._ledger, self._rows, stood, by, self._retry, self._now())
+        except Moved:
+            return Outcome.MOVED
+
+    async def _advance(self, unit: Unit) -> Advanced:
+        stood = await pending.read(self._ledger, unit, self._retry)
+        verdict = await self._judge(unit)
+        if verdict.reason in UNSURE:
+            return Advanced(Outcome.KEPT, verdict.words)  # neither on nor back
+        head = await unit_chain.head(self._ledger, unit, self._retry)
+        if await self._ending.uncertified(head):
+            return await self._end(unit, stood, verdict)
+        if stood is not None and stood.pending.step is Step.RECALLED:
+            await recall(self._ledger, self._rows, stood, stood.pending.by, self._retry, self._now())
+            return Advanced(Outcome.RECALLED, verdict.words)
+        if not verdict.due:
+            if stood is None:
+                return Advanced(Outcome.KEPT, verdict.words)
+            if stood.pending.step in RECALLABLE:
+                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
+                return Advanced(Outcome.RECALLED, verdict.words)
+            # the step before its entry was taken: another worker may be about to write it
+        found = await self._live(unit)
+        if not found.objects and not found.spent:
+            if stood is not None:
+                await pending.end(self._ledger, unit, self._retry)
+            return Advanced(Outcome.NOTHING)
+        return await self._dispose(unit, stood, verdict)
+
+    async def _dispose(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
+        if stood is None:
+            stood = await pending.begin(self._ledger, self._beginning(unit, verdict), self._retry)
+            verdict = await self._judge(
+                unit
+            )  # a hold that came before the beginning was on record is seen now
+            if not verdict.due:
+                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
+                return Advanced(Outcome.RECALLED, verdict.words)
+        if stood.pending.step is Step.BEGUN:
+            there = await unit_keys.disabled(self._rows, unit, self._retry, self._now())
+            # without a key nothing can be read any more: there is nothing that a wait would leave open
+            disabled_at = self._now() if there else None
+            stood = await self._step(stood, Step.DISABLED, disabled_at=disabled_at)
+        if stood.pending.step is Step.DISABLED:
+            since = stood.pending.disabled_at
+            until = None if since is None else since + self._terms.destroy_after
+            if until is not None and self._now() < until:
+                return Advanced(Outcome.DISABLED, verdict.words, until)
+            verdict = await self._judge(unit)
+            if not verdict.due:
+                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
+                return Advanced(Outcome.RECALLED, verdict.words)
+            stood = await self._step(stood, Step.DISPOSING)
+        if stood.pending.step is not Step.DISPOSING:
+            raise Moved
+        await self._write_entries(unit, stood.pending, verdict)
+        return await self._end(unit, stood, verdict)
+
+    async def _end(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
+        """Behind the dispose entry: there is no way back, and all that is left may be repeated."""
+        destroyed_at = await self._ending.destroy(unit)
+        until = destroyed_at + self._terms.shred_latency
+        if self._now() < until:
+            return Advanced(Outcome.DESTROYED, "the last cache may still have the key", until)
+        await self._fresh_units(until)
+        # what somebody had sealed before the key was disabled, and committed since, goes too
+        head = await self._write_entries(unit, None if stood is None else stood.pending, verdict)
+        emptied = await self._ending.delete(head)
+        if isinstance(emptied, Stuck):
+            return Advanced(Outcome.STUCK, emptied.words, None, emptied)
+        disabled_at = None if stood is None else stood.pending.disabled_at
+        issued = await self._ending.certify(await self._live(unit), emptied, disabled_at, destroyed_at)
+        await pending.end(self._ledger, unit, self._retry)
+        stored_bytes = sum(each.disposed.stored_bytes for each in issued)
+        return Advanced(Outcome.DONE, certified=len(issued), stored_bytes=stored_bytes)
+
+    async def _write_entries(self, unit: Unit, begun: Pending | None, verdict: Verdict) -> UnitHead:
+        """Dispose entries for all that is live, or still to be given leave to go."""
+        found = await self._live(unit)
+        while found.objects or found.spent:
+            try:
+                await unit_chain.append(
+                    self._ledger, found.head, self._draft(found, begun, verdict), self._retry
+                )
+            except Taken:
+                pass  # whatever it was, what is live now is to go
+            found = await self._live(unit)
+        return found.head
+
+    def _draft(self, found: Live, begun: Pending | None, verdict: Verdict) -> Draft:
+        named = [(each, each.count) for each in found.objects.values()]
+        named += [(each, 0) for each in found.spent.values()]
+        consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named[:AT_ONCE])
+        records = sum(each.count for each in consumed)
+        reason = str(verdict.reason) if begun is None else begun.reason
+        policy = verdict.policy if begun is None else begun.policy
+        return Draft(
+            Kind.DISPOSE,
+            secrets.token_hex(8),
+            self._writer,
+            By(self._writer.id, self._host, f"{reason}: {verdict.words}", self._now()),
+            {} if policy is None else {"workspaces": policy},
+            consumed,
+            {Became.DISPOSED: {reason: records}},
+        )
+
+    def _beginning(self, unit: Unit, verdict: Verdict) -> Pending:
+        return Pending(
+            **unit._asdict(),
+            step=Step.BEGUN,
+            begun_at=self._now(),
+            reason=str(verdict.reason),
+            policy=verdict.policy,
+            attempt=secrets.token_hex(8),
+            by=self._writer.id,
+        )
+
+    async def _step(self, stood: Stood, to: Step, **changes: int | None) -> Stood:
+        following = replace(stood.pending, step=to, by=self._writer.id, **changes)
+        return await pending.step(self._ledger, stood, following, self._retry)
+
+    async def _live(self, unit: Unit) -> Live:
+        return await live.unit(self._ledger, unit, await self._units.objects(unit), self._retry)
+
+
+async def recall(ledger: Store, rows: Replicas, stood: Stood, by: str, retry: Retry, now: int) -> Outcome:
+    """The key is enabled again and the beginning forgotten. Raises Moved where a worker was faster.
+
+    NOTHING where it is too late: the unit is being disposed of.
+    """
+    unit = stood.pending.unit
+    if stood.pending.step in RECALLABLE:
+        stood = await pending.step(ledger, stood, replace(stood.pending, step=Step.RECALLED, by=by), retry)
+    if stood.pending.step is not Step.RECALLED:
+        return Outcome.NOTHING
+    await unit_keys.enabled(rows, unit, retry, now)
+    await pending.end(ledger, unit, retry)
+    return Outcome.RECALLED

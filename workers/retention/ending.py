@@ -1,0 +1,141 @@
+"""What follows a dispose entry, all of it repeatable: key destroyed, bytes deleted, looked for again, certified."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from workers.ledger.entries import Writer, digest
+from workers.ledger.live import Live
+from workers.ledger.unit_chain import UnitHead
+from workers.ledger.unit_entries import Kind, UnitEntry, encode
+from workers.retention import certificate, names, unit_keys
+from workers.retention.certificate import Certificate, Emptied
+from workers.retention.erase import Cause, Erased, erase
+from workers.sealing.keys import Unit
+from workers.sealing.replicas import Replicas
+from workers.sealing.rows import unit_row
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+
+class Stuck(NamedTuple):
+    """A bucket keeps what must go. The key is gone, so nobody can read it; the disposal is not done."""
+
+    bucket: str
+    cause: Cause
+    versions: int
+    example: str  # a key, and why
+
+    @property
+    def words(self) -> str:
+        return f"{self.bucket} keeps {self.versions} versions ({self.cause}): {self.example}"
+
+
+class Emptying(NamedTuple):
+    """What was deleted for one disposal, bucket by bucket."""
+
+    disposal: UnitEntry
+    buckets: tuple[Emptied, ...]
+
+
+class Ending:
+    """Times are ms since the epoch."""
+
+    def __init__(
+        self,
+        ledger: Store,
+        buckets: Sequence[Store],
+        rows: Replicas,
+        writer: Writer,
+        host: str,
+        retry: Retry,
+        now: Callable[[], int],
+    ) -> None:
+        self._ledger = ledger
+        self._buckets = tuple(buckets)
+        self._rows = rows
+        self._writer = writer
+        self._host = host
+        self._retry = retry
+        self._now = now
+
+    async def uncertified(self, head: UnitHead) -> list[UnitEntry]:
+        """Dispose entries that no certificate names yet. Requests: one list, where there are any."""
+        disposals = [entry for entry in head.entries if entry.kind is Kind.DISPOSE]
+        if not disposals:
+            return []
+        prefix = names.certificates_of(head.unit)
+        done = {place.seq async for place in certificate.issued(self._ledger, self._retry, prefix)}
+        return [entry for entry in disposals if entry.seq not in done]
+
+    async def destroy(self, unit: Unit) -> int:
+        """The unit's key; returns since when it is gone."""
+        return await unit_keys.destroyed(self._rows, unit, self._retry, self._now())
+
+    async def delete(self, head: UnitHead) -> list[Emptying] | Stuck:
+        """All that the uncertified disposals allow to go, and a look whether it is gone."""
+        done: list[Emptying] = []
+        others = _given_up_before(head)
+        for disposal in await self.uncertified(head):
+            keys = {each.key for each in disposal.consumed} | others
+            others = set()
+            erased = [await erase(store, keys, self._retry) for store in self._buckets]
+            for each in erased:
+                if not each.clean:
+                    return _stuck(each)
+            done.append(Emptying(disposal, tuple(_emptied(each) for each in erased)))
+        return done
+
+    async def certify(
+        self, found: Live, emptyings: Sequence[Emptying], disabled_at: int | None, destroyed_at: int
+    ) -> list[Certificate]:
+        """One for each; those that another worker issued first stand."""
+        issued = []
+        for emptying in emptyings:
+            made = self._certificate(found, emptying, disabled_at, destroyed_at)
+            if await certificate.issue(self._ledger, made, self._retry):
+                issued.append(made)
+        return issued
+
+    def _certificate(
+        self, found: Live, emptying: Emptying, disabled_at: int | None, destroyed_at: int
+    ) -> Certificate:
+        entry = emptying.disposal
+        known = found.free | found.spent | found.objects
+        objects = [known[each.key].stored for each in entry.consumed if each.key in known]
+        reason, _, words = entry.reason.partition(": ")
+        return Certificate(
+            workspace=entry.workspace,
+            source=entry.source,
+            day=entry.day,
+            clock=entry.clock,
+            seq=entry.seq,
+            entry=entry.key,
+            entry_sha256=digest(encode(entry)),
+            reason=reason,
+            words=words,
+            policy=entry.policy,
+            disposed=certificate.disposed(objects, sum(each.count for each in entry.consumed)),
+            key=unit_row(found.head.unit),
+            key_disabled_at=disabled_at,
+            disposed_at=entry.committed_at,
+            key_destroyed_at=destroyed_at,
+            verified_at=self._now(),
+            buckets=emptying.buckets,
+            worker=self._writer,
+            host=self._host,
+        )
+
+
+def _given_up_before(head: UnitHead) -> set[str]:
+    """Objects that no dispose names, and that an entry has given leave to go."""
+    disposed = {each.key for entry in head.entries if entry.kind is Kind.DISPOSE for each in entry.consumed}
+    return {each.key for entry in head.entries for each in entry.consumed} - disposed
+
+
+def _emptied(erased: Erased) -> Emptied:
+    return Emptied(erased.bucket, erased.versions, erased.delete_markers, erased.uploads)
+
+
+def _stuck(erased: Erased) -> Stuck:
+    key, why = next(iter(erased.kept.items()), ("", "they are still listed"))
+    return Stuck(erased.bucket, erased.cause, erased.left, f"{key}: {why}")

@@ -1,0 +1,132 @@
+"""A disposal under way, on record from the moment at which the unit's key is to be disabled.
+
+Each step replaces the one before it by If-Match. So a legal hold and a worker can't both be right: either the
+hold takes the record back and the worker's next step fails, or the worker has begun to dispose, and the hold
+is told so (docs/decisions/021-a-hold-and-a-worker.md).
+"""
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import msgspec
+
+from workers.errors import Fatal
+from workers.intake.dispositions import Clock
+from workers.ledger.chain import append, find
+from workers.ledger.walk import listed
+from workers.retention import names
+from workers.sealing.keys import Unit
+from workers.store.port import IfMatch, NotFound, PreconditionFailed, Store
+from workers.store.retry import Retry
+
+FORMAT = 1
+
+
+class Step(StrEnum):
+    BEGUN = "begun"  # the key is being disabled
+    DISABLED = "disabled"  # nobody reads it, and it can be taken back
+    DISPOSING = "disposing"  # it can't any more
+    RECALLED = "recalled"  # it was taken back: the key is being enabled
+
+
+RECALLABLE = frozenset({Step.BEGUN, Step.DISABLED})
+
+
+class Pending(msgspec.Struct, frozen=True, kw_only=True):
+    format: int = FORMAT
+    workspace: str
+    source: str
+    day: str
+    clock: str
+    step: Step
+    begun_at: int  # ms since the epoch
+    disabled_at: int | None = None
+    reason: str  # the rule by which the unit is due
+    policy: tuple[int, int] | None  # shard and seq of the change that says so
+    attempt: str  # random: tells two beginnings apart
+    by: str  # the worker that took the step, or who took it back
+
+    @property
+    def unit(self) -> Unit:
+        return Unit(self.workspace, self.source, self.day, Clock(self.clock))
+
+
+class Stood(NamedTuple):
+    """As it was read or written."""
+
+    pending: Pending
+    etag: str
+
+
+class Moved(Exception):
+    """Somebody else took a step: look again."""
+
+
+_decoder = msgspec.json.Decoder(Pending)
+
+
+def encode(pending: Pending) -> bytes:
+    return msgspec.json.encode(pending, order="sorted")
+
+
+def decode(body: bytes, where: str) -> Pending:
+    try:
+        pending = _decoder.decode(body)
+        if pending.format == FORMAT and names.pending(pending.unit) == where:
+            return pending
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError):
+        pass
+    raise Fatal(
+        f"{where} is no disposal under way",
+        remedy="Restore it from its versions, or delete it: the disposal then begins again",
+    )
+
+
+async def read(store: Store, unit: Unit, retry: Retry) -> Stood | None:
+    where = names.pending(unit)
+    got = await find(store, where, retry)
+    return None if got is None else Stood(decode(got.body, where), got.etag)
+
+
+async def begin(store: Store, pending: Pending, retry: Retry) -> Stood:
+    """What stands afterwards: this beginning, or that of whoever was faster. Raises Moved if neither does."""
+    where = names.pending(pending.unit)
+    body = encode(pending)
+    await append(store, where, body, ours=body.__eq__, retry=retry)
+    stood = await read(store, pending.unit, retry)
+    if stood is None:
+        raise Moved
+    return stood
+
+
+async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> Stood:
+    """Raises Moved where another step was taken meanwhile."""
+    where, body = names.pending(following.unit), encode(following)
+
+    async def attempt() -> Stood:
+        try:
+            return Stood(following, await store.put(where, body, condition=IfMatch(stood.etag)))
+        except PreconditionFailed:
+            try:
+                got = await store.get(where)
+            except NotFound:
+                raise Moved from None
+            if got.body != body:  # ours, if the answer was lost
+                raise Moved from None
+            return Stood(following, got.etag)
+
+    return await retry.call(attempt)
+
+
+async def end(store: Store, unit: Unit, retry: Retry) -> None:
+    """The disposal is over. Where a late one deletes another's beginning, that begins again, and waits again."""
+    await retry.call(lambda: store.delete([names.pending(unit)]))
+
+
+async def under_way(store: Store, retry: Retry, prefix: str = names.PENDING) -> AsyncIterator[Stood]:
+    async for stat in listed(store, prefix, retry):
+        unit = names.pending_unit(stat.key)
+        stood = None if unit is None else await read(store, unit, retry)
+        if stood is not None:
+            yield stood

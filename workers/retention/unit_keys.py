@@ -1,0 +1,53 @@
+"""A unit's key on its way out: disabled, enabled again if the disposal is called off, destroyed."""
+
+from workers.sealing.keys import Unit
+from workers.sealing.old_versions import purge_old_versions
+from workers.sealing.refusals import KeyShredded, NoSuchKey
+from workers.sealing.replicas import Replicas
+from workers.sealing.rows import State, UnitRow, unit_row
+from workers.sealing.withdraw import disable, enable, tombstone
+from workers.store.retry import Retry
+
+
+async def disabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
+    """Nobody reads or seals with it any more, a cache life from now. False: there is no key to disable."""
+    try:
+        await retry.call(lambda: disable(rows, [unit_row(unit)], now))
+    except (NoSuchKey, KeyShredded):
+        return False
+    return True
+
+
+async def enabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
+    """False: there is no key any more."""
+    try:
+        await retry.call(lambda: enable(rows, [unit_row(unit)], now))
+    except (NoSuchKey, KeyShredded):
+        return False
+    return True
+
+
+async def destroyed(rows: Replicas, unit: Unit, retry: Retry, now: int) -> int:
+    """For good, in every bucket and version; returns since when (ms since the epoch).
+
+    May be called again: what was left undone is done. A unit without a key can never have one afterwards.
+    """
+    name = unit_row(unit)
+    if not await retry.call(lambda: _is_marked(rows, name)):
+        await retry.call(lambda: tombstone(rows, [name], now))
+    else:
+        for store in rows.stores:
+            await retry.call(lambda store=store: purge_old_versions(store, name))  # type: ignore[misc] # bound early
+    found = await retry.call(lambda: rows.copies(name))
+    since = [row.changed_at for row in found if isinstance(row, UnitRow) and row.state is State.TOMBSTONE]
+    return max(since, default=now)
+
+
+async def _is_marked(rows: Replicas, name: str) -> bool:
+    """Whether every bucket holds the tombstone and its marker."""
+    try:
+        await rows.settled(name)
+    except KeyShredded:
+        copies = await rows.copies(name)
+        return all(row is not None and row.state is State.TOMBSTONE for row in copies)
+    return False
