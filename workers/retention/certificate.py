@@ -1,4 +1,4 @@
-"""The certificate of a disposal: what was disposed of, by which rule, by whom, and that it was looked for again.
+"""The certificate of a disposal: what went, by which rule, by whom, and that it was looked for again.
 
 Exactly one a dispose entry: its name follows from that entry's place, and it is written by a conditional PUT.
 """
@@ -9,11 +9,13 @@ from hashlib import sha256
 import msgspec
 
 from workers.errors import Fatal
+from workers.intake.dispositions import Clock
 from workers.ledger.chain import append
 from workers.ledger.entries import StoredObject, Writer
 from workers.ledger.walk import listed
 from workers.retention import names
 from workers.retention.names import CertificatePlace
+from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -63,7 +65,7 @@ class Certificate(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        return f"{names.CERTIFICATES}ws={self.workspace}/src={self.source}/day={self.day}/clock={self.clock}/{self.seq:08d}.json"
+        return names.certificate(Unit(self.workspace, self.source, self.day, Clock(self.clock)), self.seq)
 
 
 _decoder = msgspec.json.Decoder(Certificate)
@@ -84,9 +86,10 @@ def encode(certificate: Certificate) -> bytes:
 def decode(body: bytes, where: str) -> Certificate:
     try:
         certificate = _decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        named = certificate.name
+    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError) as error:
         raise Fatal(f"{where} is no certificate: {error}", remedy="Restore it from its versions") from None
-    if certificate.format != FORMAT or certificate.name != where:
+    if certificate.format != FORMAT or named != where:
         raise Fatal(f"{where} is the certificate of another disposal", remedy="Restore it from its versions")
     return certificate
 

@@ -1,4 +1,4 @@
-"""One unit's way out, a step a call: disabled, a wait, disposed of, destroyed, deleted, looked for, certified.
+"""One unit's way out, a step a call: disabled, a wait, disposed of, destroyed, deleted, certified.
 
 Where a unit stands is in the buckets alone. So any worker may take the next step at any time, again after a
 crash, beside others: every step is a conditional PUT, or may be repeated.
@@ -6,6 +6,7 @@ crash, beside others: every step is a conditional PUT, or may be repeated.
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -124,16 +125,12 @@ class Disposer:
         head = await unit_chain.head(self._ledger, unit, self._retry)
         if await self._ending.uncertified(head):
             return await self._end(unit, stood, verdict)
-        if stood is not None and stood.pending.step is Step.RECALLED:
-            await recall(self._ledger, self._rows, stood, stood.pending.by, self._retry, self._now())
-            return Advanced(Outcome.RECALLED, verdict.words)
-        if not verdict.due:
-            if stood is None:
-                return Advanced(Outcome.KEPT, verdict.words)
-            if stood.pending.step in RECALLABLE:
-                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
-                return Advanced(Outcome.RECALLED, verdict.words)
-            # the step before its entry was taken: another worker may be about to write it
+        if stood is None and not verdict.due:
+            return Advanced(Outcome.KEPT, verdict.words)
+        step = None if stood is None else stood.pending.step
+        if stood is not None and (step is Step.RECALLED or (step in RECALLABLE and not verdict.due)):
+            return await self._recalled(stood, verdict)
+        # one that is DISPOSING goes on whatever the policy: another worker may be about to write its entry
         found = await self._live(unit)
         if not found.objects and not found.spent:
             if stood is not None:
@@ -148,8 +145,7 @@ class Disposer:
                 unit
             )  # a hold that came before the beginning was on record is seen now
             if not verdict.due:
-                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
-                return Advanced(Outcome.RECALLED, verdict.words)
+                return await self._recalled(stood, verdict)
         if stood.pending.step is Step.BEGUN:
             there = await unit_keys.disabled(self._rows, unit, self._retry, self._now())
             # without a key nothing can be read any more: there is nothing that a wait would leave open
@@ -162,13 +158,16 @@ class Disposer:
                 return Advanced(Outcome.DISABLED, verdict.words, until)
             verdict = await self._judge(unit)
             if not verdict.due:
-                await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
-                return Advanced(Outcome.RECALLED, verdict.words)
+                return await self._recalled(stood, verdict)
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved
         await self._write_entries(unit, stood.pending, verdict)
         return await self._end(unit, stood, verdict)
+
+    async def _recalled(self, stood: Stood, verdict: Verdict) -> Advanced:
+        await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
+        return Advanced(Outcome.RECALLED, verdict.words)
 
     async def _end(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
         """Behind the dispose entry: there is no way back, and all that is left may be repeated."""
@@ -192,12 +191,9 @@ class Disposer:
         """Dispose entries for all that is live, or still to be given leave to go."""
         found = await self._live(unit)
         while found.objects or found.spent:
-            try:
-                await unit_chain.append(
-                    self._ledger, found.head, self._draft(found, begun, verdict), self._retry
-                )
-            except Taken:
-                pass  # whatever it was, what is live now is to go
+            draft = self._draft(found, begun, verdict)
+            with suppress(Taken):  # whatever it was, what is live now is to go
+                await unit_chain.append(self._ledger, found.head, draft, self._retry)
             found = await self._live(unit)
         return found.head
 

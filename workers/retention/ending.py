@@ -1,4 +1,4 @@
-"""What follows a dispose entry, all of it repeatable: key destroyed, bytes deleted, looked for again, certified."""
+"""What follows a dispose entry, all of it repeatable: key destroyed, bytes deleted, certified."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple

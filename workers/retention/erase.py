@@ -1,4 +1,4 @@
-"""Deletes objects from a bucket in all versions, with their delete markers, and looks whether they are gone."""
+"""Deletes objects in all versions, with their delete markers, and looks whether they are gone."""
 
 import re
 from collections.abc import Collection

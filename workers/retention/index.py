@@ -1,6 +1,6 @@
 """Which entries list objects of which unit, kept in memory and brought up to date from where it stood.
 
-So a plan reads the entries that are new, not the ledger. It can be thrown away at any time: the ledger has it.
+So a plan reads the entries that are new, not the ledger. It can be thrown away: the ledger has it all.
 """
 
 from array import array
@@ -31,7 +31,7 @@ class Share:
     objects: int = 0
     records: int = 0
     stored_bytes: int = 0
-    firsts: dict[int, array[int]] = field(default_factory=dict)
+    firsts: dict[int, "array[int]"] = field(default_factory=dict)
 
     def count(self, stored: StoredObject, chain: int, first: int) -> None:
         self.objects += 1

@@ -1,4 +1,4 @@
-"""The names of what the retain role keeps in the ledger's bucket (docs/format.md). Formats: they never change."""
+"""The names of what the retain role keeps in the ledger's bucket (docs/format.md). They never change."""
 
 import re
 from typing import NamedTuple

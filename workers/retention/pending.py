@@ -120,7 +120,7 @@ async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> 
 
 
 async def end(store: Store, unit: Unit, retry: Retry) -> None:
-    """The disposal is over. Where a late one deletes another's beginning, that begins again, and waits again."""
+    """The disposal is over. A beginning that is deleted too late by this begins again, and waits again."""
     await retry.call(lambda: store.delete([names.pending(unit)]))
 
 

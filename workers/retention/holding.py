@@ -1,0 +1,50 @@
+"""What a legal hold does to disposals that are under way: takes back what can be, and says what can't.
+
+To be called once the hold is in the policy chain. A worker that begins afterwards sees it there; one that
+began before has its beginning on record here, and its next step fails (pending.py). So a hold needs no word
+from any worker, of one that was killed or sleeps neither.
+"""
+
+from typing import NamedTuple
+
+from workers.retention import names, pending
+from workers.retention.dispose import Outcome, recall
+from workers.retention.pending import Moved
+from workers.sealing.keys import Unit
+from workers.sealing.replicas import Replicas
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+
+class Recalled(NamedTuple):
+    """`too_late`: their disposal could not be taken back any more."""
+
+    units: tuple[Unit, ...]
+    too_late: tuple[Unit, ...]
+
+
+async def recall_all(
+    ledger: Store, rows: Replicas, workspace: str, by: str, retry: Retry, now: int
+) -> Recalled:
+    """Of one workspace. May be called again. Requests: one list, and a few a unit."""
+    recalled: list[Unit] = []
+    too_late: list[Unit] = []
+    async for stood in pending.under_way(ledger, retry, names.pending_of(workspace)):
+        unit = stood.pending.unit
+        outcome = await _recall_one(ledger, rows, unit, by, retry, now)
+        if outcome is Outcome.RECALLED:
+            recalled.append(unit)
+        elif outcome is Outcome.STUCK:
+            too_late.append(unit)
+    return Recalled(tuple(recalled), tuple(too_late))
+
+
+async def _recall_one(ledger: Store, rows: Replicas, unit: Unit, by: str, retry: Retry, now: int) -> Outcome:
+    """STUCK: it is being disposed of."""
+    while (stood := await pending.read(ledger, unit, retry)) is not None:
+        try:
+            outcome = await recall(ledger, rows, stood, by, retry, now)
+        except Moved:
+            continue  # a worker took a step: with the hold it can take one at most
+        return Outcome.STUCK if outcome is Outcome.NOTHING else outcome
+    return Outcome.NOTHING
