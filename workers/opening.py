@@ -57,6 +57,14 @@ async def open_data(settings: Settings) -> AsyncIterator["Store"]:
 
 
 @asynccontextmanager
+async def open_all_data(settings: Settings) -> AsyncIterator[list["Store"]]:
+    """The data bucket, then its replicas from which retention deletes too."""
+    names = [needed(settings, "s3_bucket"), *listed(settings.also_delete_from or "")]
+    async with AsyncExitStack() as opened:
+        yield [await opened.enter_async_context(_open_bucket(settings, name)) for name in names]
+
+
+@asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator["Store"]:
     """The bucket of the ledger and the policy chains."""
     async with _open_bucket(settings, needed(settings, "ledger_bucket")) as store:

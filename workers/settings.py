@@ -53,6 +53,7 @@ Bytes = Annotated[int, Field(gt=0), Unit("bytes")]
 Count = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0, le=86400 * 365, allow_inf_nan=False), Unit("seconds")]
 PerSecond = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False), Unit("a second")]
+Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,200}$")]
 
 
@@ -179,15 +180,36 @@ class Settings(BaseSettings):
     sweep_grace: Annotated[float, Field(ge=0, le=86400 * 365, allow_inf_nan=False), Unit("seconds")] = (
         setting(3600.0, "An orphan younger than this is left alone")
     )
-    sweep_brake_share: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = setting(
+    sweep_brake_share: Share = setting(
         0.1, "A pass deletes nothing if more than this share of all objects would go"
     )
     sweep_brake_least: Count = setting(100, "Fewer orphans than this never brake")
 
-    # retention
+    # retention, and the retain worker
     retention_plans: str = setting(
         "",
         "Plans on which a workspace may have a retention, with commas between them; without it, all of them",
+    )
+    retain_group: Name = setting("strongroom-retain", "Consumer group of the retain workers")
+    retain_interval: Seconds = setting(3600.0, "Time between two plans of a retain worker")
+    retain_delete: bool = setting(
+        False, "Whether the retain worker deletes what is due; without it, it only plans (a dry run)"
+    )
+    retain_concurrency: Count = setting(4, "Units that a retain worker disposes of at once")
+    retain_brake_workspace: Share = setting(
+        0.1,
+        "A backlog above this share of a workspace's bytes waits for `strongroom retention approve`",
+    )
+    retain_brake_fleet: Share = setting(0.05, "So does one above this share of all bytes")
+    retain_brake_least: Bytes = setting(64 * MIB, "A backlog of fewer bytes than these never waits")
+    destroy_after: Seconds = setting(
+        86400.0,
+        "How long a due unit's key is disabled, and can be enabled again, before it is destroyed",
+    )
+    also_delete_from: str | None = setting(
+        None,
+        "Buckets that the data bucket is replicated to, with commas between them: what is disposed of is "
+        "deleted there too, and each has a line in the certificate",
     )
 
     # the key service

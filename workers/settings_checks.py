@@ -97,6 +97,11 @@ def _sizes(s: "Settings") -> Iterator[str]:
         )
     if s.compression == "gzip" and s.compression_level > 9:
         yield f"{variable('compression_level')} is {s.compression_level}, gzip goes to 9"
+    if s.destroy_after < s.key_cache_life:
+        yield (
+            f"{variable('destroy_after')} ({s.destroy_after:g}) is below {variable('key_cache_life')} "
+            f"({s.key_cache_life:g}): a key would be destroyed while caches still seal with it"
+        )
 
 
 def _membership(s: "Settings") -> Iterator[str]:

@@ -18,6 +18,9 @@ from workers.intake.rules import REASONS
 from workers.keyservice.refusal import Outcome
 from workers.ledger import halts
 from workers.ledger.orphans import Kind
+from workers.retention.dispose import Outcome as Disposal
+from workers.retention.due import Unusable
+from workers.retention.erase import Cause
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -162,6 +165,57 @@ ORPHANS_SWEPT = _counter("strongroom_orphans_swept_total", "objects", "Orphans d
 ORPHANS_SWEPT_BYTES = _counter("strongroom_orphans_swept_bytes_total", "bytes", "Stored bytes of these.")
 ORPHANS_REFUSED = _counter(
     "strongroom_orphans_refused_total", "objects", "Orphans that the store did not delete when asked to."
+)
+
+# -- the retain worker -------------------------------------------------------------------------------
+
+RETENTION_UNITS = _gauges(
+    "strongroom_retention_units",
+    "units",
+    "Units by the last plan: due, waiting for an approval, between disabled and certified, kept by a bucket "
+    "although they must go, kept by a legal hold.",
+    state=("due", "braked", "under_way", "stuck", "held"),
+)
+RETENTION_DUE_BYTES = _gauge("strongroom_retention_due_bytes", "bytes", "Stored bytes of the units due.")
+RETENTION_OVERDUE_SECONDS = _gauge(
+    "strongroom_retention_overdue_seconds",
+    "seconds",
+    "For how long the oldest unit that is due has been so. Beyond two days: find out why.",
+)
+RETENTION_STEPS = _counters(
+    "strongroom_retention_steps_total",
+    "steps",
+    "Steps taken with units, by where these left the unit.",
+    outcome=tuple(Disposal),
+)
+RETENTION_DISPOSALS = _counter(
+    "strongroom_retention_disposals_total", "disposals", "Disposals that were certified."
+)
+RETENTION_DISPOSED_BYTES = _counter(
+    "strongroom_retention_disposed_bytes_total", "bytes", "Stored bytes of what was disposed of."
+)
+RETENTION_FAILURES = _counters(
+    "strongroom_retention_failures_total",
+    "attempts",
+    "Steps that failed. `object_lock` and `denied` want a person, `broken` wants `strongroom verify`.",
+    cause=("broken", *Cause),
+)
+RETENTION_BRAKES = _gauge(
+    "strongroom_retention_brakes",
+    "scopes",
+    "Workspaces, or the fleet, of which so much is due at once that it waits for an approval. Page for it.",
+)
+RETENTION_POLICY_UNUSABLE = _gauges(
+    "strongroom_retention_policy_unusable",
+    "policies",
+    "1 while nothing is deleted because the copy of policy can't be trusted. Alert on it.",
+    cause=tuple(Unusable),
+)
+RETENTION_PLAN_SECONDS = _gauge(
+    "strongroom_retention_plan_seconds", "seconds", "How long the last plan took."
+)
+RETENTION_PLAN_ENDED = _gauge(
+    "strongroom_retention_plan_ended_seconds", "seconds", "End of the last plan, since the epoch."
 )
 
 # -- the key service --------------------------------------------------------------------------------

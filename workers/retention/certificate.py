@@ -10,7 +10,7 @@ import msgspec
 
 from workers.errors import Fatal
 from workers.intake.dispositions import Clock
-from workers.ledger.chain import append
+from workers.ledger.chain import append, find
 from workers.ledger.entries import StoredObject, Writer
 from workers.ledger.walk import listed
 from workers.retention import names
@@ -99,6 +99,17 @@ async def issue(store: Store, certificate: Certificate, retry: Retry) -> bool:
     body = encode(certificate)
     issued = await append(store, certificate.name, body, ours=body.__eq__, retry=retry)
     return issued.won
+
+
+async def of(store: Store, unit: Unit, retry: Retry) -> list[Certificate]:
+    """Those of one unit, in their order. Raises Fatal for one that is none."""
+    found = []
+    async for place in issued(store, retry, names.certificates_of(unit)):
+        where = names.certificate(*place)
+        got = await find(store, where, retry)
+        if got is not None:
+            found.append(decode(got.body, where))
+    return found
 
 
 async def issued(

@@ -19,7 +19,8 @@ from workers.ledger.entries import StoredObject, Writer
 from workers.ledger.live import Live
 from workers.ledger.unit_chain import Draft, Taken, UnitHead
 from workers.ledger.unit_entries import Became, Consumed, Kind
-from workers.retention import pending, unit_keys
+from workers.retention import certificate, pending, unit_keys
+from workers.retention.certificate import Certificate
 from workers.retention.due import UNSURE, Verdict
 from workers.retention.ending import Ending, Stuck
 from workers.retention.pending import RECALLABLE, Moved, Pending, Step, Stood
@@ -87,6 +88,7 @@ class Disposer:
         retry: Retry,
         now: Callable[[], int],
         fresh_units: Callable[[int], Awaitable[None]],
+        told: Callable[[Certificate], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
         self._rows = rows
@@ -98,6 +100,7 @@ class Disposer:
         self._retry = retry
         self._now = now
         self._fresh_units = fresh_units  # returns when `units` holds all that was committed before a time
+        self._told = told  # puts a certificate on record for people; may be given one again
         self._ending = Ending(ledger, buckets, rows, writer, host, retry, now)
 
     async def advance(self, unit: Unit) -> Advanced:
@@ -134,7 +137,7 @@ class Disposer:
         found = await self._live(unit)
         if not found.objects and not found.spent:
             if stood is not None:
-                await pending.end(self._ledger, unit, self._retry)
+                await self._close(unit)
             return Advanced(Outcome.NOTHING)
         return await self._dispose(unit, stood, verdict)
 
@@ -183,9 +186,15 @@ class Disposer:
             return Advanced(Outcome.STUCK, emptied.words, None, emptied)
         disabled_at = None if stood is None else stood.pending.disabled_at
         issued = await self._ending.certify(await self._live(unit), emptied, disabled_at, destroyed_at)
-        await pending.end(self._ledger, unit, self._retry)
+        await self._close(unit)
         stored_bytes = sum(each.disposed.stored_bytes for each in issued)
         return Advanced(Outcome.DONE, certified=len(issued), stored_bytes=stored_bytes)
+
+    async def _close(self, unit: Unit) -> None:
+        """Only what people were told of is over."""
+        for each in await certificate.of(self._ledger, unit, self._retry):
+            await self._told(each)
+        await pending.end(self._ledger, unit, self._retry)
 
     async def _write_entries(self, unit: Unit, begun: Pending | None, verdict: Verdict) -> UnitHead:
         """Dispose entries for all that is live, or still to be given leave to go."""

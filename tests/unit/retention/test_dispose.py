@@ -52,6 +52,7 @@ async def is_gone(found: World, certificates: int = 1, unit: Unit = GONE) -> Non
     assert await found.pending(unit) is None
     issued = await found.certificates(unit)
     assert len(issued) == certificates
+    assert [each for each in issued if each not in found.told] == []
     head = await chain_head(found.ledger, unit, retry())
     assert [each.entry for each in issued] == [entry.key for entry in head.entries]
     assert sum(each.disposed.records for each in issued) == sum(

@@ -18,7 +18,7 @@ from workers.ledger.entries import Entry, StoredObject, Writer
 from workers.ledger.flush import Flusher
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
-from workers.retention import certificate, names, pending
+from workers.retention import certificate, pending
 from workers.retention.certificate import Certificate
 from workers.retention.dispose import Advanced, Disposer, Outcome, Terms
 from workers.retention.due import PolicyView, Unusable, Verdict, judge
@@ -63,6 +63,7 @@ class World:
         self.log = MemoryLog()
         self.head: Head | None = None
         self.entries: list[Entry] = []
+        self.told: list[Certificate] = []
 
     def bucket(self, name: str) -> MemoryStore:
         return MemoryStore(name, versioned=True, now=lambda: self.now, turn=self.turn)
@@ -129,6 +130,10 @@ class World:
         async def fresh(since: int) -> None:
             await index.advance()
 
+        async def told(issued: Certificate) -> None:
+            self.told.append(issued)
+            await self.turn()
+
         return Disposer(
             self.ledger,
             [self.data, self.replica],
@@ -141,6 +146,7 @@ class World:
             retry(),
             lambda: self.now,
             fresh,
+            told,
         )
 
     async def dispose(self, unit: Unit, disposer: Disposer | None = None) -> list[Advanced]:
@@ -163,11 +169,7 @@ class World:
         ]
 
     async def certificates(self, unit: Unit) -> list[Certificate]:
-        places = [
-            place async for place in certificate.issued(self.ledger, retry(), names.certificates_of(unit))
-        ]
-        where = [names.certificate(*place) for place in places]
-        return [certificate.decode((await self.ledger.get(key)).body, key) for key in where]
+        return await certificate.of(self.ledger, unit, retry())
 
     async def pending(self, unit: Unit) -> pending.Step | None:
         stood = await pending.read(self.ledger, unit, retry())

@@ -1,0 +1,60 @@
+"""What policy says of a unit, by two witnesses: the topic that spreads it, and the chain that it is from.
+
+Both must say that it is due. So a record forged on the topic deletes nothing, and a hold that has not reached
+the topic yet counts already.
+"""
+
+from collections.abc import Callable
+
+import structlog
+
+from topics.workspaces import Workspace
+from workers.intake.dispositions import PLATFORM
+from workers.ledger.policy_chain import PolicyChain
+from workers.ledger.policy_kinds import WORKSPACES
+from workers.retention.due import PolicyView, Verdict, judge
+from workers.sealing.keys import Unit
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+log = structlog.get_logger()
+
+
+class Truth:
+    """`view`: the copy of the topic as it is now. `now`: ms since the epoch."""
+
+    def __init__(
+        self, ledger: Store, view: Callable[[], PolicyView], now: Callable[[], int], retry: Retry
+    ) -> None:
+        self._chain = PolicyChain(ledger, WORKSPACES, retry=retry)
+        self._view = view
+        self._now = now
+
+    async def verdict(self, unit: Unit) -> Verdict:
+        """By the topic's copy, and then, where that says due, by the chain as it is in this moment.
+
+        Raises Retryable where the chain can't be read, Fatal where it is broken. Requests: one list, where
+        nothing has changed.
+        """
+        view = self._view()
+        said = judge(unit, view, self._now())
+        if not said.due:
+            return said
+        return judge(unit, view._replace(workspaces=await self._by_chain(unit, view)), self._now())
+
+    async def _by_chain(self, unit: Unit, view: PolicyView) -> dict[str, Workspace]:
+        """What the chain holds of the unit's workspace; of the platform's own, anything at all."""
+        if unit.workspace == PLATFORM:
+            return dict(view.workspaces) if await self._chain.shards.present() else {}
+        stands = await self._chain.get(unit.workspace)
+        copied = view.workspaces[unit.workspace]
+        if stands is None or stands.seq < copied.seq:
+            log.error(
+                "policy_forged",
+                topic=WORKSPACES.topic,
+                seq=copied.seq,
+                chain_seq=0 if stands is None else stands.seq,
+                remedy="Somebody writes to the topic beside the chain: find out who; `strongroom policy publish`",
+            )
+        # a customer that the chain does not know makes no empty policy: there are others
+        return {} if stands is None else {unit.workspace: stands}
