@@ -23,6 +23,18 @@ def archive() -> int:
 
 
 @worker.command()
+def retain() -> int:
+    """Dispose of what is past its retention, with a certificate for each disposal, until SIGTERM.
+
+    It deletes only with STRONGROOM_RETAIN_DELETE=true, and needs no root key. /livez, /readyz and /metrics
+    are on STRONGROOM_HTTP_PORT.
+    """
+    from workers.roles import retain as role  # noqa: PLC0415 - as above
+
+    return role.run(Settings.load())
+
+
+@worker.command()
 def steward() -> int:
     """Sweep what crashes left in the data bucket, pass by pass, until SIGTERM.
 

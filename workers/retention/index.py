@@ -3,9 +3,10 @@
 So a plan reads the entries that are new, not the ledger. It can be thrown away: the ledger has it all.
 """
 
+import asyncio
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from workers.errors import Fatal
@@ -45,9 +46,12 @@ class Share:
 class UnitIndex:
     """Memory: about 400 bytes a unit, and 8 a unit and entry."""
 
-    def __init__(self, ledger: Store, retry: Retry) -> None:
+    def __init__(self, ledger: Store, retry: Retry, now: Callable[[], int]) -> None:
         self._ledger = ledger
         self._retry = retry
+        self._now = now  # ms since the epoch
+        self._asked_at = 0  # when the newest look began
+        self._reading = asyncio.Lock()
         self._units: dict[Unit, Share] = {}
         self._chains: list[ChainId] = []
         self._heads: dict[ChainId, Head | None] = {}  # None: closed, nothing follows
@@ -71,14 +75,25 @@ class UnitIndex:
 
         Requests: about two a chain, and one a new entry.
         """
-        before = self.entries
+        async with self._reading:
+            return await self._advance()
+
+    async def _advance(self) -> int:
+        asked_at, before = self._now(), self.entries
         async for chain in chains(self._ledger, self._retry):
             if chain not in self._heads:
                 await self._begin(chain)
             head = self._heads[chain]
             if head is not None:
                 await self._follow(head)
+        self._asked_at = asked_at
         return self.entries - before
+
+    async def reaches(self, since: int) -> None:
+        """Returns when everything that was committed before `since` (ms since the epoch) is read."""
+        async with self._reading:
+            if self._asked_at < since:
+                await self._advance()
 
     async def objects(self, unit: Unit) -> list[StoredObject]:
         """The unit's objects that intake entries list, as of the last `advance`."""

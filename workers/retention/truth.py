@@ -54,7 +54,7 @@ class Truth:
                 topic=WORKSPACES.topic,
                 seq=copied.seq,
                 chain_seq=0 if stands is None else stands.seq,
-                remedy="Somebody writes to the topic beside the chain: find out who; `strongroom policy publish`",
+                remedy="Somebody writes to the topic beside the chain: find out who, then publish it anew",
             )
         # a customer that the chain does not know makes no empty policy: there are others
         return {} if stands is None else {unit.workspace: stands}

@@ -125,7 +125,7 @@ class World:
         return judge(unit, self.view(), self.now)
 
     def disposer(self, name: str = "retain-0") -> Disposer:
-        index = UnitIndex(self.ledger, retry())
+        index = UnitIndex(self.ledger, retry(), lambda: self.now)
 
         async def fresh(since: int) -> None:
             await index.advance()
