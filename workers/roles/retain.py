@@ -1,4 +1,4 @@
-"""The retain role: plans what is past its retention, and disposes of it. Holds no root key, opens no object."""
+"""The retain role: plans what is past its retention, and disposes of it. Without a root key."""
 
 import asyncio
 import os

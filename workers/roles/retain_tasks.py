@@ -1,4 +1,4 @@
-"""The retain worker between Kafka and its agent: plans at intervals, sends tasks, and works off those it gets.
+"""The retain worker between Kafka and its agent: plans at intervals, sends tasks, works off what it gets.
 
 Tasks share the work out, and nothing else: a lost one is sent again with the next plan, a doubled one finds
 nothing to do, and what the worker's own plan does not have is passed over.

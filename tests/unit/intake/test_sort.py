@@ -116,7 +116,9 @@ MIDNIGHT = NOW - NOW % DAY
     ],
 )
 def test_the_day_is_the_brokers(timestamp: int, kind: int, day: str) -> None:
-    for value in (envelope(), b"{", envelope("nobody")):
+    # what nobody owns is not kept for so long
+    values = (envelope(),) if timestamp == 0 else (envelope(), b"{", envelope("nobody"))
+    for value in values:
         sorting = sort_all(OPEN, [Record(value, 0, timestamp, kind)])
         assert [group.day for group in sorting.lines] == [day]
 
