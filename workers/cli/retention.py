@@ -7,13 +7,17 @@ import msgspec
 
 from topics.times import iso_ms
 from topics.workspaces import Workspace, WorkspaceState
-from workers.cli import output, running
+from workers import opening
+from workers.cli import output, retention_units, running
+from workers.cli.policy import asked_by
 from workers.cli.workspaces import FOREVER, Days, changed, standing
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.intake.kept import BEGINNING, END, term_of
 from workers.ledger import workspace_terms
+from workers.retention.holding import Recalled, recall_all
 from workers.roles.process import now
+from workers.settings import Settings
 
 OTHERS = "(any other)"
 reason_option = click.option("--reason", required=True, help="Why; kept in the history.")
@@ -22,6 +26,10 @@ reason_option = click.option("--reason", required=True, help="Why; kept in the h
 @click.group()
 def retention() -> None:
     """Set how long records are kept, and hold what must not go."""
+
+
+for _command in retention_units.COMMANDS:
+    retention.add_command(_command)
 
 
 @retention.command("set")
@@ -56,9 +64,20 @@ def show(workspace: str, as_json: bool) -> None:
 @click.argument("workspace")
 @reason_option
 @output.json_option
-def hold(workspace: str, reason: str, as_json: bool) -> None:
-    """Delete nothing of WORKSPACE, whatever its retention says, until it is released."""
-    _show(running.run(changed(_known(workspace), lambda before: _held(before, True), _said(reason))), as_json)
+def hold(workspace: str, reason: str, as_json: bool) -> int:
+    """Delete nothing of WORKSPACE, whatever its retention says, until it is released.
+
+    What is disabled on its way out can be read again when this returns. What is being destroyed is named, and
+    the exit code is 1: it could not be saved.
+    """
+    value = running.run(changed(_known(workspace), lambda before: _held(before, True), _said(reason)))
+    recalled = running.run(_recalled(workspace, reason))
+    _show(value, as_json)
+    for unit in recalled.units:
+        output.say(f"{'/'.join(unit)} was disabled, and can be read again")
+    for unit in recalled.too_late:
+        output.say(f"{'/'.join(unit)} is being destroyed: it can't be taken back")
+    return int(bool(recalled.too_late))
 
 
 @retention.command()
@@ -133,6 +152,13 @@ def _show(workspace: Workspace, as_json: bool) -> None:
 
 def _held(before: Workspace, held: bool) -> Workspace:
     return msgspec.structs.replace(before, legal_hold=held)
+
+
+async def _recalled(workspace: str, reason: str) -> Recalled:
+    settings = Settings.load()
+    async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as rows:
+        by = asked_by(settings, reason)
+        return await recall_all(ledger, rows, workspace, by.who, running.patient(), by.now)
 
 
 def _known(workspace: str) -> str:

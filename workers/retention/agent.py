@@ -70,6 +70,7 @@ class Agent:
         self._now = now
         self._step = step
         self._stuck: dict[Unit, str] = {}  # unit → cause
+        self.failures: dict[Unit, str] = {}  # of the last plan's units: why the last step of each failed
         self.planned = NOTHING
         self.later: dict[Unit, int] = {}  # units that can go on soon, and when
 
@@ -78,6 +79,7 @@ class Agent:
         begun, view, now = time.monotonic(), self._view(), self._now()
         planned = await planned_from(self._ledger, self._registrar, view, now, self._limits, self._retry)
         self.planned = planned
+        self.failures.clear()
         self._step()
         self._measure(time.monotonic() - begun)
         for brake in planned.plan.brakes:
@@ -113,6 +115,7 @@ class Agent:
         else:
             cause = "unavailable" if isinstance(error, Retryable) else "broken"
         metrics.RETENTION_FAILURES.labels(cause=cause).inc()
+        self.failures[unit] = str(error)
         log.error("disposal_failed", unit="/".join(unit), error=error.message, remedy=error.remedy)
 
     def _tell(self, unit: Unit, advanced: Advanced) -> None:

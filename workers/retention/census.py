@@ -28,6 +28,11 @@ class Census(NamedTuple):
     under_way: Mapping[Unit, Pending]
     uncertified: frozenset[Unit]
 
+    @property
+    def unfinished(self) -> frozenset[Unit]:
+        """Units whose disposal has begun and is not over."""
+        return self.uncertified | self.under_way.keys()
+
 
 class _Chain(NamedTuple):
     """Of a unit's chain, what a plan needs."""

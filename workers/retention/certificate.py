@@ -102,14 +102,17 @@ async def issue(store: Store, certificate: Certificate, retry: Retry) -> bool:
 
 
 async def of(store: Store, unit: Unit, retry: Retry) -> list[Certificate]:
-    """Those of one unit, in their order. Raises Fatal for one that is none."""
-    found = []
-    async for place in issued(store, retry, names.certificates_of(unit)):
+    """Those of one unit, in their order."""
+    return [each async for each in read_all(store, retry, names.certificates_of(unit))]
+
+
+async def read_all(store: Store, retry: Retry, prefix: str) -> AsyncIterator[Certificate]:
+    """Those whose names begin so, in the order of names. Raises Fatal for one that is none."""
+    async for place in issued(store, retry, prefix):
         where = names.certificate(*place)
         got = await find(store, where, retry)
         if got is not None:
-            found.append(decode(got.body, where))
-    return found
+            yield decode(got.body, where)
 
 
 async def issued(

@@ -42,6 +42,10 @@ def certificates_of(unit: Unit) -> str:
     return f"{CERTIFICATES}{_path(unit)}/"
 
 
+def certificates_of_workspace(workspace: str) -> str:
+    return f"{CERTIFICATES}ws={workspace}/"
+
+
 def certificate(unit: Unit, seq: int) -> str:
     return f"{certificates_of(unit)}{seq:08d}.json"
 

@@ -9,6 +9,7 @@ import pytest
 
 from workers import opening
 from workers.__main__ import run
+from workers.sealing.replicas import Replicas
 from workers.settings import Settings
 from workers.store.memory import MemoryStore
 
@@ -43,7 +44,14 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
         yield topics
 
     monkeypatch.setattr(opening, "open_ledger", ledger)
+
+    @asynccontextmanager
+    async def rows(settings: Settings) -> AsyncIterator[Replicas]:
+        yield Replicas([store], requests=4)
+
     monkeypatch.setattr(opening, "open_publisher", publisher)
+    monkeypatch.setattr(opening, "open_data", ledger)
+    monkeypatch.setattr(opening, "open_key_rows", rows)
     assert run(["workspaces", "set", "acme", "--source", "web:browser", "--plan", "gold"]) == 0
     return topics
 

@@ -1,0 +1,257 @@
+"""`strongroom retention plan`, `run`, `approve`, `certificates`, `explain`: what is due, goes, and has gone."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import NamedTuple
+
+import click
+
+from topics import audit
+from topics.times import iso_ms
+from workers import opening
+from workers.cli import output, running
+from workers.cli.policy import asked_by
+from workers.errors import Poison
+from workers.ledger.entries import Writer
+from workers.ledger.policy_chain import PolicyChain
+from workers.ledger.policy_kinds import WORKSPACES
+from workers.retention import approvals, certificate, explain, names
+from workers.retention.agent import Agent, planned_from
+from workers.retention.census import Registrar
+from workers.retention.dispose import Disposer
+from workers.retention.due import PolicyView
+from workers.retention.index import UnitIndex
+from workers.retention.plan import FLEET, Due, Plan
+from workers.retention.truth import Truth
+from workers.roles.process import now
+from workers.roles.retain import Auditor, limits, terms
+from workers.settings import Settings
+from workers.store.port import Store
+
+PLANNED = (
+    "workspace",
+    "source",
+    "day",
+    "clock",
+    "objects",
+    "records",
+    "bytes",
+    "reason",
+    "due since",
+    "goes",
+)
+CERTIFIED = (
+    "workspace",
+    "source",
+    "day",
+    "clock",
+    "seq",
+    "reason",
+    "objects",
+    "records",
+    "bytes",
+    "verified",
+)
+
+
+class Done(NamedTuple):
+    unit: str
+    outcome: str
+    words: str
+
+
+@click.command()
+@click.option("--workspace", help="Only this one's.")
+@output.json_option
+def plan(workspace: str | None, as_json: bool) -> int:
+    """Print exactly what would go now, and why. Touches nothing.
+
+    Exit code 1 where so much is due at once that it waits for `strongroom retention approve`.
+    """
+    found = running.run(_planned(Settings.load()))
+    rows = [_row(each, "now") for each in found.tasks] + [_row(each, "waits") for each in found.waiting]
+    shown = [row for row in rows if workspace in (None, row[0])]
+    output.table(PLANNED, shown, as_json=as_json, title="What is past its retention")
+    objects, stored = sum(int(str(row[4])) for row in shown), sum(int(str(row[6])) for row in shown)
+    output.say(f"{len(shown)} units, {objects} objects, {stored} bytes are due")
+    if found.unusable is not None:
+        output.say(f"the policy is {found.unusable}: nothing is deleted by it")
+    for brake in found.brakes:
+        output.say(f"waits for an approval: {brake.words}")
+    return int(bool(found.brakes))
+
+
+@click.command()
+@click.option("--yes", is_flag=True, help="Take the steps; without it, this is `retention plan`.")
+@output.json_option
+def run(yes: bool, as_json: bool) -> int:
+    """Take each unit that is due a step further, as a retain worker does. Says what would go without --yes.
+
+    A key that is disabled now is destroyed by a later run, or by a worker, after STRONGROOM_DESTROY_AFTER. Exit
+    code 1 if a bucket keeps what must go, or a step failed.
+    """
+    if not yes:
+        return int(click.get_current_context().invoke(plan, workspace=None, as_json=as_json) or 0)
+    done = running.run(_run(Settings.load()))
+    output.table(Done._fields, done, as_json=as_json, title="Steps taken")
+    return int(any(each.outcome in ("stuck", "failed") for each in done))
+
+
+@click.command()
+@click.argument("scope")
+@click.option("--reason", required=True, help="Why; kept on record.")
+@output.json_option
+def approve(scope: str, reason: str, as_json: bool) -> None:
+    """Let what is due of SCOPE, a workspace or `fleet`, go although it is much at once.
+
+    For what is due now, by the policy that stands now, for seven days.
+    """
+    settings = Settings.load()
+    approved = running.run(_approve(settings, FLEET if scope == "fleet" else scope, reason))
+    output.record(
+        {
+            "scope": scope,
+            "bytes": approved.stored_bytes,
+            "until": iso_ms(approved.until),
+            "braked": approved.words,
+        },
+        as_json=as_json,
+    )
+
+
+@click.command()
+@click.option("--workspace", help="Only this one's.")
+@click.option("--full", is_flag=True, help="Print the certificates themselves, one JSON text a line.")
+@output.json_option
+def certificates(workspace: str | None, full: bool, as_json: bool) -> None:
+    """List the certificates of what was disposed of."""
+    found = running.run(_certificates(Settings.load(), workspace))
+    if full:
+        for each in found:
+            click.echo(certificate.encode(each))
+        return
+    rows = [
+        (
+            each.workspace,
+            each.source,
+            each.day,
+            each.clock,
+            each.seq,
+            each.reason,
+            each.disposed.objects,
+            each.disposed.records,
+            each.disposed.stored_bytes,
+            iso_ms(each.verified_at),
+        )
+        for each in found
+    ]
+    output.table(CERTIFIED, rows, as_json=as_json, title="Certificates")
+
+
+@click.command("explain")
+@click.argument("key")
+@output.json_option
+def explain_(key: str, as_json: bool) -> None:
+    """Say of one object, by its key, why it is still there, or why and when it went."""
+    output.record(running.run(_explain(Settings.load(), key)), as_json=as_json)
+
+
+COMMANDS = (plan, run, approve, certificates, explain_)
+
+
+def _row(due: Due, goes: str) -> tuple[object, ...]:
+    held, verdict = due.held, due.verdict
+    since = "" if verdict.at is None else iso_ms(verdict.at)
+    return (*held.unit, held.objects, held.records, held.stored_bytes, verdict.reason, since, goes)
+
+
+async def view_by_chain(ledger: Store) -> PolicyView:
+    """What the chain in S3 says now: a command needs no topic."""
+    return PolicyView(await PolicyChain(ledger, WORKSPACES, retry=running.patient()).everything())
+
+
+async def _planned(settings: Settings) -> Plan:
+    async with opening.open_ledger(settings) as ledger:
+        return await _plan_of(settings, ledger)
+
+
+async def _plan_of(settings: Settings, ledger: Store) -> Plan:
+    retry = running.patient()
+    registrar = Registrar(ledger, UnitIndex(ledger, retry, now), retry)
+    view = await view_by_chain(ledger)
+    return (await planned_from(ledger, registrar, view, now(), limits(settings), retry)).plan
+
+
+async def _run(settings: Settings) -> list[Done]:
+    done: list[Done] = []
+    async with _agent(settings) as agent:
+        planned = await agent.plan()
+        for unit in sorted(planned.may_go):
+            advanced = await agent.advance(unit)
+            name = "/".join(unit)
+            if advanced is None:
+                done.append(Done(name, "failed", agent.failures.get(unit, "")))
+            else:
+                done.append(Done(name, advanced.outcome, advanced.words))
+    return done
+
+
+@asynccontextmanager
+async def _agent(settings: Settings) -> AsyncIterator[Agent]:
+    retry = running.patient()
+    async with (
+        opening.open_ledger(settings) as ledger,
+        opening.open_all_data(settings) as buckets,
+        opening.open_key_rows(settings) as rows,
+        opening.open_publisher(settings) as publisher,
+    ):
+        view = await view_by_chain(ledger)
+        index = UnitIndex(ledger, retry, now)
+        by = asked_by(settings, "")
+        disposer = Disposer(
+            ledger,
+            buckets,
+            rows,
+            index,
+            Truth(ledger, lambda: view, now, retry).verdict,
+            terms(settings),
+            Writer(by.who, version("strongroom")),
+            socket.gethostname(),
+            retry,
+            now,
+            index.reaches,
+            Auditor(publisher, settings.topic_prefix + audit.NAME).tell,
+        )
+        registrar = Registrar(ledger, index, retry)
+        yield Agent(ledger, registrar, disposer, lambda: view, limits(settings), retry, now, lambda: None)
+
+
+async def _approve(settings: Settings, scope: str, reason: str) -> approvals.Approved:
+    if not reason.strip():
+        raise Poison("an approval is given for a reason", remedy="Give --reason: it is kept on record")
+    async with opening.open_ledger(settings) as ledger:
+        found = await _plan_of(settings, ledger)
+        brake = next((each for each in found.brakes if each.scope == scope), None)
+        if brake is None:
+            braked = ", ".join(each.scope for each in found.brakes) or "nothing"
+            raise Poison(
+                f"nothing of {scope} waits for an approval; what waits is {braked}",
+                remedy="`strongroom retention plan` shows what is due",
+            )
+        approved = approvals.of(brake, asked_by(settings, reason))
+        await approvals.keep(ledger, approved, running.patient())
+        return approved
+
+
+async def _certificates(settings: Settings, workspace: str | None) -> list[certificate.Certificate]:
+    prefix = names.CERTIFICATES if workspace is None else names.certificates_of_workspace(workspace)
+    async with opening.open_ledger(settings) as ledger:
+        return [each async for each in certificate.read_all(ledger, running.patient(), prefix)]
+
+
+async def _explain(settings: Settings, key: str) -> dict[str, object]:
+    async with opening.open_ledger(settings) as ledger, opening.open_data(settings) as data:
+        view = await view_by_chain(ledger)
+        return await explain.explained(ledger, data, key, view, terms(settings), running.patient(), now())
