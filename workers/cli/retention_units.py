@@ -1,4 +1,4 @@
-"""`strongroom retention plan`, `run`, `approve`, `certificates`, `explain`: what is due, goes, and has gone."""
+"""`strongroom retention plan` and its like: what is due, what goes, and the proof of what has gone."""
 
 import socket
 from collections.abc import AsyncIterator
@@ -89,8 +89,8 @@ def plan(workspace: str | None, as_json: bool) -> int:
 def run(yes: bool, as_json: bool) -> int:
     """Take each unit that is due a step further, as a retain worker does. Says what would go without --yes.
 
-    A key that is disabled now is destroyed by a later run, or by a worker, after STRONGROOM_DESTROY_AFTER. Exit
-    code 1 if a bucket keeps what must go, or a step failed.
+    A key that is disabled now is destroyed by a later run, or by a worker, after STRONGROOM_DESTROY_AFTER.
+    Exit code 1 if a bucket keeps what must go, or a step failed.
     """
     if not yes:
         return int(click.get_current_context().invoke(plan, workspace=None, as_json=as_json) or 0)

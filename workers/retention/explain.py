@@ -1,4 +1,4 @@
-"""Why one object is still there, or why and when it went: from the ledger, its unit's chain and the policy."""
+"""Why one object is still there, or why and when it went: by the ledger, its unit's chain, the policy."""
 
 from topics.times import iso_ms
 from workers.errors import Poison

@@ -1,0 +1,89 @@
+"""A store whose user dies: before a request, or behind its effect, as kill -9 does it."""
+
+import random
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+
+from workers.store.port import NO_METADATA, Condition, Got, Stat, Store, Version
+
+
+class Killed(BaseException):
+    """Nothing of the worker runs any more."""
+
+
+class Life:
+    """Ends at a moment drawn by `rng`, about once in `requests` of all stores that share it; 0: never."""
+
+    def __init__(self, rng: random.Random, requests: int) -> None:
+        self._rng = rng
+        self._requests = requests
+        self.over = False
+
+    def go_on(self) -> None:
+        if self.over or (self._requests and self._rng.random() * self._requests * 2 < 1):
+            self.over = True
+            raise Killed
+
+
+class Mortal:
+    """A `Store`."""
+
+    def __init__(self, store: Store, life: Life) -> None:
+        self._store = store
+        self._life = life
+
+    @property
+    def name(self) -> str:
+        return self._store.name
+
+    async def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        condition: Condition | None = None,
+        metadata: Mapping[str, str] = NO_METADATA,
+    ) -> str:
+        self._life.go_on()
+        etag = await self._store.put(key, body, condition=condition, metadata=metadata)
+        self._life.go_on()
+        return etag
+
+    async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:
+        self._life.go_on()
+        return await self._store.get(key, start=start, length=length)
+
+    async def stat(self, key: str) -> Stat:
+        self._life.go_on()
+        return await self._store.stat(key)
+
+    async def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> AsyncIterator[Stat]:
+        self._life.go_on()
+        async for stat in self._store.list(prefix, after=after, limit=limit):
+            yield stat
+
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
+        self._life.go_on()
+        async for version in self._store.versions(prefix, after=after):
+            yield version
+
+    async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
+        self._life.go_on()
+        kept = await self._store.delete(keys)
+        self._life.go_on()
+        return kept
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        self._life.go_on()
+        kept = await self._store.purge(versions)
+        self._life.go_on()
+        return kept
+
+    async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
+        self._life.go_on()
+        return await self._store.abandon_uploads(prefix, keys)
+
+    async def expiring(self) -> Sequence[str]:
+        return await self._store.expiring()
+
+    async def close(self) -> None:
+        """The store is its owner's."""
