@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from tests.simulation.loop import PROCESS, Process
@@ -156,6 +156,9 @@ class Connection:
 
     async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
         return await self._ask("delete", lambda: self._store.purge(versions))
+
+    async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
+        return 0
 
     async def expiring(self) -> Sequence[str]:
         return ()

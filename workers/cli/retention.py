@@ -10,7 +10,8 @@ from topics.workspaces import Workspace, WorkspaceState
 from workers import opening
 from workers.cli import output, retention_units, running
 from workers.cli.policy import asked_by
-from workers.cli.workspaces import FOREVER, Days, changed, standing
+from workers.cli.workspace_changes import changed, standing
+from workers.cli.workspaces import FOREVER, Days
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.intake.kept import BEGINNING, END, term_of
@@ -48,7 +49,7 @@ def set_(workspace: str, days: int | str, source: str | None, reason: str, as_js
     def edit(before: Workspace) -> Workspace:
         return workspace_terms.with_retention(before, source, wanted)
 
-    standing(workspace)  # a retention makes no workspace
+    running.run(standing(workspace))  # a retention makes no workspace
     _show(running.run(changed(workspace, edit, reason)), as_json)
 
 
@@ -57,7 +58,7 @@ def set_(workspace: str, days: int | str, source: str | None, reason: str, as_js
 @output.json_option
 def show(workspace: str, as_json: bool) -> None:
     """Show for how long WORKSPACE keeps its records, source by source, and what is past that now."""
-    _show(standing(workspace), as_json)
+    _show(running.run(standing(workspace)), as_json)
 
 
 @retention.command()
@@ -162,7 +163,7 @@ async def _recalled(workspace: str, reason: str) -> Recalled:
 
 
 def _known(workspace: str) -> str:
-    return standing(workspace).id
+    return running.run(standing(workspace)).id
 
 
 def _said(reason: str) -> str:

@@ -1,14 +1,13 @@
 """`strongroom workspaces`: sets up customers' workspaces, and shows them."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import msgspec
 
-from topics.ids import checked_customer_id
 from topics.times import iso_ms
 from topics.workspaces import (
     MAX_BURST,
@@ -20,17 +19,11 @@ from topics.workspaces import (
     WorkspaceState,
     codec,
 )
-from workers import opening
-from workers.cli import output, running
-from workers.cli.policy import asked_by, open_policy
+from workers.cli import output, running, workspace_changes
+from workers.cli.workspace_changes import changed, read, standing
 from workers.errors import Poison
-from workers.ledger import policy_commands, workspace_terms
-from workers.ledger.policy_chain import PolicyChain
-from workers.ledger.policy_kinds import WORKSPACES
-from workers.settings import Settings
-from workers.settings_checks import listed
+from workers.ledger import workspace_terms
 
-T = TypeVar("T")
 FOREVER = "forever"
 UNLIMITED = "unlimited"
 
@@ -166,10 +159,23 @@ def set_workspace(  # click calls it, by name
 
 @workspaces.command()
 @click.argument("workspace")
+@click.option("--reason", required=True, help="Why; kept in the history.")
+@output.json_option
+def close(workspace: str, reason: str, as_json: bool) -> None:
+    """Close WORKSPACE: revoke its keys, refuse its records at once, dispose of all of it after 24 hours.
+
+    A legal hold keeps what there is. May be repeated; opened again within the 24 hours, it has lost its write
+    keys alone.
+    """
+    _show_one(running.run(workspace_changes.closed(workspace, reason)), as_json)
+
+
+@workspaces.command()
+@click.argument("workspace")
 @output.json_option
 def show(workspace: str, as_json: bool) -> None:
     """Show what stands of WORKSPACE."""
-    _show_one(standing(workspace), as_json)
+    _show_one(running.run(standing(workspace)), as_json)
 
 
 @workspaces.command("list")
@@ -177,7 +183,7 @@ def show(workspace: str, as_json: bool) -> None:
 @output.json_option
 def list_workspaces(state: str | None, as_json: bool) -> None:
     """List workspaces."""
-    standing = running.run(_read(lambda chain: chain.everything()))
+    standing = running.run(read(lambda chain: chain.everything()))
     values = [standing[name] for name in sorted(standing) if state in (None, standing[name].state)]
     if as_json:
         output.print_json([_json(value) for value in values])
@@ -198,35 +204,6 @@ def list_workspaces(state: str | None, as_json: bool) -> None:
         ],
         title="Workspaces",
     )
-
-
-def standing(workspace: str) -> Workspace:
-    """Raises Poison where there is none."""
-    checked_customer_id("workspace", workspace)
-    value = running.run(_read(lambda chain: chain.get(workspace)))
-    if value is None:
-        raise Poison(
-            f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
-        )
-    return value
-
-
-def plans_with_retention(settings: Settings) -> frozenset[str]:
-    return frozenset(listed(settings.retention_plans))
-
-
-async def changed(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
-    """Changes what stands, in the chain and on the topic."""
-    settings = Settings.load()
-    async with open_policy(settings) as books:
-        return await policy_commands.set_workspace(
-            books, workspace, edit, asked_by(settings, reason), plans_with_retention(settings)
-        )
-
-
-async def _read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:
-    async with opening.open_ledger(Settings.load()) as store:
-        return await read(PolicyChain(store, WORKSPACES, retry=running.patient()))
 
 
 def _quota(

@@ -95,7 +95,7 @@ class Registrar:
         objects = await self._index.objects(unit)
         found = await live_units.unit(self._ledger, unit, objects, self._retry)
         named = [*found.objects.values(), *found.spent.values()]
-        records = sum(each.count for each in named)
+        records = sum(each.left for each in named)
         return Held(unit, len(named), records, sum(each.stored.stored_bytes for each in named))
 
     async def _chain(self, unit: Unit) -> _Chain:

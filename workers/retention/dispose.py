@@ -207,7 +207,7 @@ class Disposer:
         return found.head
 
     def _draft(self, found: Live, begun: Pending | None, verdict: Verdict) -> Draft:
-        named = [(each, each.count) for each in found.objects.values()]
+        named = [(each, each.left) for each in found.objects.values()]
         named += [(each, 0) for each in found.spent.values()]
         consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named[:AT_ONCE])
         records = sum(each.count for each in consumed)

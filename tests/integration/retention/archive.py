@@ -1,4 +1,4 @@
-"""An archive over many days: customers, their policies, what is committed day by day, and what was kept of it."""
+"""An archive over many days: customers, their policies, what is committed, and what was kept of it."""
 
 import asyncio
 import random
@@ -199,7 +199,7 @@ class Archive:
         self.kept += await asyncio.gather(*(self._copied(stored) for stored in commit.entry.objects))
 
     async def _copied(self, stored: StoredObject) -> Kept:
-        """To the replica, and into a careless reader's pocket. Some are written over, or deleted, on the way."""
+        """To the replica, and into a careless reader's pocket. Some are deleted and written again."""
         got = await self.buckets.data.get(stored.key)
         await self.buckets.replica.put(stored.key, got.body, metadata=got.metadata)
         if self._rng.random() < 0.1:

@@ -1,4 +1,4 @@
-"""Days in a row: customers come and go, workers plan, dispose and are killed; then it is looked what is there.
+"""Days in a row: customers come and go, workers dispose and are killed; then it is looked what is there.
 
 `python -m tests.integration.retention.many_days [--days 90] [--customers 50] [--seed N]` on a real server.
 """
@@ -152,25 +152,30 @@ def wanted(customer: Customer | None, unit: Unit, end: int) -> bool | None:
     Written from docs/retention.md, not from the code. Numbers are days.
     """
     day = next(number for number in range(end + 1) if name_of(number) == unit.day)
-    if customer is None:
-        due = day + 1 + (7 if unit.source == UNCLAIMED else 30)
-        return due + 2 <= end if due + 2 <= end or due > end else None
-    days = customer.days
-    if unit.clock is Clock.QUARANTINE:
-        days = 30 if days is None else min(days, 30)
-    due = (
-        None if days is None else max(day + 1 + days, customer.set_on + 1 if customer.days is not None else 0)
-    )
-    if customer.closed_on is not None:
-        due = min(customer.closed_on + 1, due or customer.closed_on + 1)
+    due = _due(customer, unit, day)
     if due is None or due > end:
         return False
-    if customer.held_on is not None:
-        if due + 1 > customer.held_on:
-            return False
-        if due + 2 > customer.held_on:
-            return None
+    held_on = None if customer is None else customer.held_on
+    if held_on is not None and due + 1 > held_on:
+        return False
+    if held_on is not None and due + 2 > held_on:
+        return None
     return True if due + 2 <= end else None
+
+
+def _due(customer: Customer | None, unit: Unit, day: int) -> int | None:
+    """The day on which a unit of `day` becomes due; None: never."""
+    if customer is None:
+        return day + 1 + (7 if unit.source == UNCLAIMED else 30)
+    found = []
+    if customer.days is not None:
+        days = min(customer.days, 30) if unit.clock is Clock.QUARANTINE else customer.days
+        found.append(max(day + 1 + days, customer.set_on + 1))
+    if unit.clock is Clock.QUARANTINE:
+        found.append(day + 1 + 30)
+    if customer.closed_on is not None:
+        found.append(customer.closed_on + 1)
+    return min(found, default=None)
 
 
 async def judged(archive: Archive, days: int) -> Found:
@@ -184,7 +189,6 @@ async def judged(archive: Archive, days: int) -> Found:
         [place.unit async for place in certificate.issued(archive.buckets.ledger, RETRY, names.CERTIFICATES)]
     )
     versions = [await _versions(store) for store in (archive.buckets.data, archive.buckets.replica)]
-    reader = archive.keystore()
     for unit, objects in sorted(by_unit.items()):
         found.units += 1
         must = wanted(None if unit.workspace == PLATFORM else named[unit.workspace], unit, days + AFTER - 1)
@@ -193,9 +197,9 @@ async def judged(archive: Archive, days: int) -> Found:
         if must is not None and gone is not must:
             found.wrong.append(f"{'/'.join(unit)} is {'gone' if gone else 'there'}")
         if gone:
-            await _look_gone(archive, unit, objects, reader, certified[unit], found)
+            await _look_gone(archive, unit, objects, certified[unit], found)
         else:
-            await _look_kept(archive, unit, objects, reader, certified[unit], found)
+            await _look_kept(archive, unit, objects, certified[unit], found)
     found.certificates = certified.total()
     if strangers := certified.keys() - by_unit.keys():
         found.wrong.append(f"certificates of units that there never were: {strangers}")
@@ -207,7 +211,7 @@ async def judged(archive: Archive, days: int) -> Found:
 
 
 async def _look_gone(
-    archive: Archive, unit: Unit, objects: list[Kept], reader: object, certificates: int, found: Found
+    archive: Archive, unit: Unit, objects: list[Kept], certificates: int, found: Found
 ) -> None:
     found.gone += 1
     name = "/".join(unit)
@@ -232,7 +236,7 @@ async def _look_gone(
 
 
 async def _look_kept(
-    archive: Archive, unit: Unit, objects: list[Kept], reader: object, certificates: int, found: Found
+    archive: Archive, unit: Unit, objects: list[Kept], certificates: int, found: Found
 ) -> None:
     found.kept += 1
     name = "/".join(unit)
@@ -294,9 +298,7 @@ def main() -> int:
     try:
         begun = time.monotonic()
         found = asyncio.run(run(server, days=asked.days, count=asked.customers, seed=asked.seed))
-        print(
-            f"seed {asked.seed}, {asked.days} days, {asked.customers} customers: {time.monotonic() - begun:.0f} s"
-        )
+        print(f"seed {asked.seed}: {time.monotonic() - begun:.0f} s")
         print(
             f"{found.units} units: {found.gone} gone, {found.kept} kept; {found.certificates} certificates, "
             f"{found.records} records disposed of; workers killed {found.killed} times"

@@ -145,3 +145,18 @@ def test_a_plan_may_be_needed(
     assert "on the plan gold, which keeps for ever" in capsys.readouterr().err
     monkeypatch.setenv("STRONGROOM_RETENTION_PLANS", "platinum, gold")
     assert shown(capsys, "set", "acme", "--days", "3")
+
+
+def test_a_workspace_is_closed_with_its_keys(topics: Topics, capsys: pytest.CaptureFixture[str]) -> None:
+    for key in ("first-key-of-acme", "second-key-of-acme"):
+        assert run(["keys", "add", key, "--workspace", "acme", "--source", "web"]) == 0
+    for _ in range(2):
+        capsys.readouterr()
+        assert run(["workspaces", "close", "acme", "--reason", "left", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["state"] == "closed"
+        assert found["effectiveFrom"] > found["changedAt"]
+    assert run(["keys", "list", "--json"]) == 0
+    assert {key["state"] for key in json.loads(capsys.readouterr().out)} == {"revoked"}
+    assert run(["workspaces", "close", "acme", "--reason", ""]) == 1
+    assert run(["workspaces", "close", "acne", "--reason", "left"]) == 1

@@ -1,0 +1,61 @@
+"""What all commands that look at workspaces, or change them, share."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import msgspec
+
+from topics.ids import checked_customer_id
+from topics.workspaces import Workspace, WorkspaceState
+from workers import opening
+from workers.cli import running
+from workers.cli.policy import asked_by, open_policy
+from workers.errors import Poison
+from workers.intake import key_states
+from workers.ledger import policy_commands
+from workers.ledger.policy_chain import PolicyChain
+from workers.ledger.policy_kinds import WORKSPACES
+from workers.settings import Settings
+from workers.settings_checks import listed
+
+T = TypeVar("T")
+
+
+async def standing(workspace: str) -> Workspace:
+    """Raises Poison where there is none."""
+    checked_customer_id("workspace", workspace)
+    value = await read(lambda chain: chain.get(workspace))
+    if value is None:
+        raise Poison(
+            f"there is no workspace {workspace}", remedy="`strongroom workspaces list` shows those that are"
+        )
+    return value
+
+
+async def changed(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
+    """Changes what stands, in the chain and on the topic."""
+    settings = Settings.load()
+    async with open_policy(settings) as books:
+        return await policy_commands.set_workspace(
+            books, workspace, edit, asked_by(settings, reason), frozenset(listed(settings.retention_plans))
+        )
+
+
+async def closed(workspace: str, reason: str) -> Workspace:
+    """With all its write keys revoked. Raises Poison where there is none."""
+    if not reason.strip():
+        raise Poison("a workspace is closed for a reason", remedy="Give --reason: it is kept for ever")
+    await standing(workspace)
+    settings = Settings.load()
+    async with open_policy(settings) as books:
+        for key, value in (await books.keys.chain.everything()).items():
+            if value.workspace == workspace and key_states.TRANSITIONS[value.state]:
+                await policy_commands.revoke_key(books, key, asked_by(settings, reason))
+    return await changed(
+        workspace, lambda before: msgspec.structs.replace(before, state=WorkspaceState.CLOSED), reason
+    )
+
+
+async def read(read: Callable[[PolicyChain[Workspace]], Awaitable[T]]) -> T:
+    async with opening.open_ledger(Settings.load()) as store:
+        return await read(PolicyChain(store, WORKSPACES, retry=running.patient()))
