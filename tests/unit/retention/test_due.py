@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.retention.making import DAY, HOUR, MIDNIGHT, NOW, day, unit, view, workspace
@@ -54,6 +54,7 @@ def cases(draw: st.DrawFn) -> Case:
     )
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_unit_is_due_only_if_nothing_speaks_for_it(case: Case) -> None:
     verdict = judge(case.unit, case.view, case.now)
@@ -66,6 +67,7 @@ def test_a_unit_is_due_only_if_nothing_speaks_for_it(case: Case) -> None:
     assert term.closed or case.unit.day < day(term.days or 10**9, case.now)
 
 
+@settings(deadline=None)
 @given(cases())
 def test_what_is_due_would_be_rejected_if_it_came_now(case: Case) -> None:
     """So nothing is sealed for a day whose key is being destroyed."""
@@ -75,6 +77,7 @@ def test_what_is_due_would_be_rejected_if_it_came_now(case: Case) -> None:
         assert last_of_the_day < since
 
 
+@settings(deadline=None)
 @given(cases())
 def test_when_it_becomes_due_is_said_to_the_millisecond(case: Case) -> None:
     verdict = judge(case.unit, case.view, case.now)
@@ -85,6 +88,7 @@ def test_when_it_becomes_due_is_said_to_the_millisecond(case: Case) -> None:
     assert verdict.due == (case.now >= verdict.at)
 
 
+@settings(deadline=None)
 @given(cases(), st.sampled_from(list(Unusable)))
 def test_an_unusable_policy_deletes_nothing(case: Case, why: Unusable) -> None:
     assert judge(case.unit, case.view._replace(unusable=why), case.now).reason is Reason.NO_POLICY
@@ -93,12 +97,14 @@ def test_an_unusable_policy_deletes_nothing(case: Case, why: Unusable) -> None:
     assert not judge(unclaimed, PolicyView({}), case.now).due
 
 
+@settings(deadline=None)
 @given(cases())
 def test_a_workspace_in_doubt_keeps_everything(case: Case) -> None:
     doubted = case.view._replace(in_doubt=frozenset({"acme"}))
     assert not judge(case.unit, doubted, case.now).due
 
 
+@settings(deadline=None)
 @given(cases(), st.integers(0, 40 * DAY))
 def test_what_is_due_stays_due_while_nothing_changes(case: Case, later: int) -> None:
     if judge(case.unit, case.view, case.now).due:
