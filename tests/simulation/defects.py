@@ -171,9 +171,7 @@ def own_genesis() -> Iterator[None]:
 def seal_again() -> Iterator[None]:
     """An upload that is tried again is sealed again, and whatever holds the name is taken for it."""
 
-    async def upload(flusher: Flusher, at: ChainId, batch: Batch, attempt: str, group: Group) -> Any:
-        key = at.data(group, batch.first, batch.next, attempt, flusher.packer.suffix)
-        lines = batch.sorting.lines[group]
+    async def upload(flusher: Flusher, group: Group, lines: list[bytes], key: str) -> Any:
         plain = join_lines(lines)
 
         async def once() -> Any:

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,6 +33,7 @@ class KeyWithdrawn(Halted):
     """Records have come for a unit whose key was disabled or shredded: they can't be sealed, nor dropped."""
 
     def __init__(self, unit: Unit, error: Poison) -> None:
+        self.unit = unit
         super().__init__(
             KEY_WITHDRAWN,
             f"records wait for {unit.workspace}/{unit.source} of {unit.day} ({unit.clock}): {error.message}",
@@ -84,16 +85,27 @@ class Flusher:
         attempt = secrets.token_hex(8)
         uploads = await self._upload_all(chain, batch, attempt)
         head = await previous()
-        for _, unit, key in uploads:
-            await self._check(unit, key)
+        await self.check(uploads)
         return await self._commit(head, batch, attempt, tuple(upload.stored for upload in uploads))
 
-    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list["_Upload"]:
+    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list["Upload"]:
+        def name(number: int, group: Group) -> str:
+            return chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
+
+        return await self.upload(batch.sorting.lines, name)
+
+    async def upload(
+        self, groups: Mapping[Group, list[bytes]], name: Callable[[int, Group], str]
+    ) -> list["Upload"]:
+        """An object of each group, in the order of groups, named by its number and group; empties the lists.
+
+        Raises KeyWithdrawn where a group's unit has a key that nobody may use any more.
+        """
         try:
             async with asyncio.TaskGroup() as tasks:
                 uploads = [
-                    tasks.create_task(self._upload(chain, batch, attempt, group))
-                    for group in sorted(batch.sorting.lines)
+                    tasks.create_task(self._upload(group, groups[group], name(number, group)))
+                    for number, group in enumerate(sorted(groups))
                 ]
         except ExceptionGroup as failures:
             raise failures.exceptions[
@@ -101,10 +113,13 @@ class Flusher:
             ] from None  # one is enough to give the batch up; the rest were cancelled
         return [upload.result() for upload in uploads]
 
-    async def _upload(self, chain: ChainId, batch: Batch, attempt: str, group: Group) -> "_Upload":
+    async def check(self, uploads: Sequence["Upload"]) -> None:
+        """A key that was withdrawn while its objects were uploaded must not get another entry."""
+        for _, unit, key in uploads:
+            await self._check(unit, key)
+
+    async def _upload(self, group: Group, lines: list[bytes], key: str) -> "Upload":
         async with self.uploads:
-            key = chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
-            lines = batch.sorting.lines[group]
             plain_bytes, sealed, unit_key = await self.retry.call(lambda: self._sealed(group, lines, key))
             records = len(lines)
             lines.clear()  # the memory goes group by group
@@ -124,7 +139,6 @@ class Flusher:
         return plain_bytes, sealed, unit_key
 
     async def _check(self, unit: Unit, key: UnitSealer) -> None:
-        """A key that was withdrawn while its objects were uploaded must not get another entry."""
         try:
             key.check()
         except Retryable:
@@ -184,7 +198,7 @@ class Flusher:
         return Commit(*after_entry(chain, batch.first, stored.body))
 
 
-class _Upload(NamedTuple):
+class Upload(NamedTuple):
     stored: StoredObject
     unit: Unit
     key: UnitSealer
@@ -192,7 +206,7 @@ class _Upload(NamedTuple):
 
 def upload_of(
     group: Group, key: str, records: int, plain_bytes: int, sealed: Sealed, unit_key: UnitSealer
-) -> _Upload:
+) -> Upload:
     """What the entry will say of the object at `key`, and what sealed it."""
     stored = StoredObject(
         key=key,
@@ -207,7 +221,7 @@ def upload_of(
         sha256=sha256(sealed.body).hexdigest(),
         key_generation=unit_key.generation,
     )
-    return _Upload(stored, unit_of(group), unit_key)
+    return Upload(stored, unit_of(group), unit_key)
 
 
 def unit_of(group: Group) -> Unit:
