@@ -155,15 +155,6 @@ def the_root_key_lies_in_a_volume(m: Manifests) -> Iterator[str]:
         yield f"the root key {key!r} lies in no volume"
 
 
-def it_holds_no_keys(m: Manifests) -> Iterator[str]:
-    """What opens nothing need not be able to."""
-    if any("secret" in volume for volume in m.pod["volumes"]):
-        yield "a secret is mounted"
-    for container in m.containers:
-        if "STRONGROOM_ROOT_KEY_FILE" in environment(m, container):
-            yield "the root key is set"
-
-
 def it_reaches_s3_alone(m: Manifests) -> Iterator[str]:
     for egress in m.resources["NetworkPolicy"]["spec"]["egress"]:
         for port in egress["ports"]:
@@ -257,7 +248,12 @@ RULES_OF: Mapping[str, tuple[Rule, ...]] = {
         the_root_key_lies_in_a_volume,
         the_root_key_is_its_owners_alone,
     ),
-    "steward": (it_holds_no_keys, it_reaches_s3_alone, one_is_enough, it_deletes_nothing_by_itself),
+    "steward": (
+        the_root_key_lies_in_a_volume,
+        the_root_key_is_its_owners_alone,
+        one_is_enough,
+        it_deletes_nothing_by_itself,
+    ),
     "keyservice": (
         customers_reach_it,
         keys_leave_it_by_tls_alone,

@@ -15,25 +15,37 @@ PREFIXES = (
     "fleet.json",
     "ledger/v1/x",
     "units/v1/x",
+    "units/v1/ws=_platform/src=unclaimed/x",
     "policy/v1/x",
     "keys/v1/ws=x",
     "keys/v1/events/x",
     "keys/v1/tombstones/x",
     "data/ws=x",
+    "data/ws=_platform/src=unclaimed/x",
+    "data/ws=x/from=_platform.unclaimed.unclaimed.x",
     "probe/x",
     "else",
 )
 KEYS = {"keys/v1/ws=x", "keys/v1/events/x", "keys/v1/tombstones/x"}
+UNCLAIMED = "data/ws=_platform/src=unclaimed/x"
+REPLAYED = {"units/v1/ws=_platform/src=unclaimed/x", "data/ws=x/from=_platform.unclaimed.unclaimed.x"}
+DATA = {key for key in PREFIXES if key.startswith("data/")}
+UNITS = {key for key in PREFIXES if key.startswith("units/")}
 READ, WRITE, DELETE, PURGE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"
 MAY: dict[str, dict[str, set[str]]] = {
     "archive": {
-        READ: {"fleet.json", "ledger/v1/x", "data/ws=x", "probe/x", *KEYS},
-        WRITE: {"fleet.json", "ledger/v1/x", "data/ws=x", "probe/x", *KEYS},
+        READ: {"fleet.json", "ledger/v1/x", *DATA, "probe/x", *KEYS},
+        WRITE: {"fleet.json", "ledger/v1/x", *DATA, "probe/x", *KEYS},
         DELETE: {"probe/x"},
         PURGE: set(),
     },
-    # it lists data/ and opens nothing there
-    "steward": {READ: {"ledger/v1/x", "units/v1/x"}, WRITE: set(), DELETE: {"data/ws=x"}, PURGE: set()},
+    # it lists data/; what it opens and writes there is what is unclaimed, and what that becomes
+    "steward": {
+        READ: {"ledger/v1/x", *UNITS, UNCLAIMED, *REPLAYED, *KEYS},
+        WRITE: {*REPLAYED, *KEYS},
+        DELETE: DATA,
+        PURGE: set(),
+    },
     # it reads keys, and can't even make a key come to be
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
     # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted
@@ -54,7 +66,7 @@ ROOT_KEYS = {
 ONLY_OURS = {"StringEquals": {"kms:EncryptionContext:purpose": root_context("acme", 1)["purpose"]}}
 MAY_WITH_ROOT_KEYS = {
     "archive": {"kms:Encrypt", "kms:Decrypt"},
-    "steward": set(),
+    "steward": {"kms:Encrypt", "kms:Decrypt"},
     "keyservice": {"kms:Decrypt"},
     "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
 }
@@ -126,11 +138,12 @@ def test_no_other_policy_can_add_to_what_may_be_deleted(role: str, action: str) 
         assert "Deny" in effects(found, action, f"{BUCKET}/{key}"), key
 
 
-def test_a_stolen_worker_overwrites_nothing_that_was_committed() -> None:
-    found = statements("archive")
-    for key in MAY["archive"][WRITE]:
+@pytest.mark.parametrize("role", ["archive", "steward"])
+def test_a_stolen_worker_overwrites_nothing_that_was_committed(role: str) -> None:
+    found = statements(role)
+    for key in MAY[role][WRITE]:
         without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
-        assert ("Deny" in without) == key.startswith(("ledger/", "data/")), key
+        assert ("Deny" in without) == key.startswith(("ledger/", "units/", "data/")), key
 
 
 def test_nothing_is_granted_by_a_wildcard_or_on_another_bucket() -> None:

@@ -60,7 +60,11 @@ def test_a_steward_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPa
     for name, value in environment(steward, container(steward)).items():
         monkeypatch.setenv(name, value)
     settings = Settings.load()
-    assert (settings.http_port, settings.sweep_delete, settings.root_key_file) == (8080, False, None)
+    assert (settings.http_port, settings.sweep_delete, str(settings.root_key_file)) == (
+        8080,
+        False,
+        "/keys/root.key",
+    )
 
 
 def test_a_key_service_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,19 +196,13 @@ def test_a_planted_fault_is_found(base: Manifests, fault: str) -> None:
 
 
 STEWARD_FAULTS: dict[str, tuple[Plant, str]] = {
-    "the root key's file": (
-        lambda m: m.settings["strongroom-steward"].update(STRONGROOM_ROOT_KEY_FILE="/keys/root.key"),
-        "the root key is set",
+    "key outside": (
+        lambda m: m.settings["strongroom-steward"].update(STRONGROOM_ROOT_KEY_FILE="/root.key"),
+        "lies in no volume",
     ),
-    "the root key": (
-        lambda m: m.pod["volumes"].append({"name": "s", "secret": {"secretName": "strongroom-root-key"}}),
-        "a secret is mounted",
-    ),
-    "a way to Kafka": (
-        lambda m: m.resources["NetworkPolicy"]["spec"]["egress"][1]["ports"].append(
-            {"port": 9092, "endPort": 9094}
-        ),
-        "it may talk to port 9092",
+    "key open to others": (
+        lambda m: m.pod["initContainers"][0]["command"].__setitem__(2, "0440"),
+        "open to others (mode 0440)",
     ),
     "two of it": (lambda m: m.workload["spec"].update(replicas=2), "there are 2 of it"),
     "two while it rolls": (
@@ -291,7 +289,7 @@ def test_a_fault_planted_in_the_key_service_is_found(fault: str) -> None:
     assert any(finding in found for found in findings(keyservice)), findings(keyservice)
 
 
-ROOT_KEYS_HOLDERS = ("archive", "keyservice")
+ROOT_KEYS_HOLDERS = ("archive", "steward", "keyservice")
 
 
 def test_with_keys_in_kms_no_pod_is_told_of_a_root_key() -> None:
