@@ -184,6 +184,9 @@ class Settings(BaseSettings):
         0.1, "A pass deletes nothing if more than this share of all objects would go"
     )
     sweep_brake_least: Count = setting(100, "Fewer orphans than this never brake")
+    replay_interval: Seconds = setting(
+        60.0, "Time between two looks of the steward for unclaimed records whose write key is known by now"
+    )
 
     # retention, and the retain worker
     retention_plans: str = setting(

@@ -12,9 +12,10 @@ from workers import opening
 from workers.cli import output
 from workers.errors import Poison, StrongroomError
 from workers.intake.dispositions import PLATFORM
+from workers.intake.kept import DAY, UNCLAIMED_DAYS
 from workers.settings import Settings
 
-LOOK_BACK = 7 * 86_400_000  # ms: as long as records of unknown keys are kept
+LOOK_BACK = UNCLAIMED_DAYS * DAY  # ms: as long as records of unknown keys are kept
 READING = 20.0  # seconds that a registration, which has been done, waits for this
 
 

@@ -36,10 +36,10 @@ def retain() -> int:
 
 @worker.command()
 def steward() -> int:
-    """Sweep what crashes left in the data bucket, pass by pass, until SIGTERM.
+    """Sweep what crashes left in the data bucket, and replay unclaimed records, until SIGTERM.
 
-    It deletes only with STRONGROOM_SWEEP_DELETE=true, and needs no Kafka and no root key. /livez, /readyz and
-    /metrics are on STRONGROOM_HTTP_PORT.
+    It deletes only with STRONGROOM_SWEEP_DELETE=true. Only the replay needs Kafka and a root key: without the
+    latter it is off. /livez, /readyz and /metrics are on STRONGROOM_HTTP_PORT.
     """
     from workers.roles import steward as role  # noqa: PLC0415 - as above
 

@@ -18,6 +18,7 @@ from workers.intake.rules import REASONS
 from workers.keyservice.refusal import Outcome
 from workers.ledger import halts
 from workers.ledger.orphans import Kind
+from workers.ledger.unit_entries import Became
 from workers.retention.dispose import Outcome as Disposal
 from workers.retention.due import Unusable
 from workers.retention.erase import Cause
@@ -216,6 +217,39 @@ RETENTION_PLAN_SECONDS = _gauge(
 )
 RETENTION_PLAN_ENDED = _gauge(
     "strongroom_retention_plan_ended_seconds", "seconds", "End of the last plan, since the epoch."
+)
+
+# -- the steward's replay ----------------------------------------------------------------------------
+
+UNCLAIMED_OBJECTS = _gauge(
+    "strongroom_unclaimed_objects",
+    "objects",
+    "Objects with records of unknown write keys that wait, as the last pass of the replay left them.",
+)
+UNCLAIMED_RECORDS = _gauge("strongroom_unclaimed_records", "records", "Records in these.")
+UNCLAIMED_BYTES = _gauge("strongroom_unclaimed_bytes", "bytes", "Plain bytes of these objects.")
+REPLAY_DUE = _gauge(
+    "strongroom_replay_due",
+    "objects",
+    "Objects whose records of known keys the last pass could not replay: it tries again.",
+)
+REPLAY_BROKEN = _gauge(
+    "strongroom_replay_broken",
+    "objects",
+    "Objects and units that the last pass could not read (log line `replay_broken`).",
+)
+REPLAY_ENDED = _gauge(
+    "strongroom_replay_ended_seconds", "seconds", "End of the last pass of the replay, since the epoch."
+)
+REPLAY_FAILED = _counter(
+    "strongroom_replay_failed_total", "records", "Records that a rule failed on: they stay unclaimed."
+)
+REPLAYED = _counters(
+    "strongroom_replayed_records_total",
+    "records",
+    "Unclaimed records whose write key became known, by what became of them.",
+    disposition=tuple(Became),
+    reason=tuple(sorted(REASONS)),
 )
 
 # -- the key service --------------------------------------------------------------------------------

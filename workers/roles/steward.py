@@ -1,4 +1,7 @@
-"""The steward role: sweeps what crashes left behind, pass by pass. It needs no Kafka."""
+"""The steward role: sweeps what crashes left behind, pass by pass, and replays unclaimed records.
+
+The sweep needs neither Kafka nor a root key, and goes on without them.
+"""
 
 import asyncio
 import time
@@ -18,6 +21,7 @@ from workers.observe.holds import Holds
 from workers.roles import process
 from workers.roles.first_of import first_of
 from workers.roles.process import now
+from workers.roles.replay import Replaying, can_replay, open_replay
 from workers.settings import Settings
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -41,12 +45,20 @@ async def _steward(settings: Settings) -> None:
         opening.open_ledger(settings) as ledger,
         opening.open_data(settings) as data,
     ):
-        steward = Steward(
-            ledger, data, Retry(hold=holds.declare), terms(settings), settings.sweep_interval, steps.step, now
+        retry = Retry(hold=holds.declare)
+        steward = Steward(ledger, data, retry, terms(settings), settings.sweep_interval, steps.step, now)
+        replaying = Replaying(
+            lambda: open_replay(settings, ledger, data, retry, steps.step),
+            settings.replay_interval,
+            holds.declare,
+            now,
         )
-        watch = Watch(steward, holds, steps, settings.progress_timeout)
+        watch = Watch(steward, holds, steps, settings.progress_timeout, beside=lambda: replaying.busy)
         server.watch(watch)
-        await first_of(steward.run, watch.run)
+        works = [steward.run, watch.run]
+        if can_replay(settings):
+            works.append(replaying.run)
+        await first_of(*works)
 
 
 def terms(settings: Settings) -> Terms:
@@ -162,7 +174,10 @@ class Watch:
         steps: Steps,
         progress_timeout: float,
         clock: Callable[[], float] = time.monotonic,
+        beside: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`beside`: whether another work of this process is busy."""
+        self._beside = beside
         self._steward = steward
         self._holds = holds
         self._steps = steps
@@ -185,7 +200,7 @@ class Watch:
             self._holds.measure()
             work = Work(
                 lag=0,
-                flushes=int(self._steward.busy),
+                flushes=int(self._steward.busy) + int(self._beside()),
                 unassigned=False,
                 holds=self._holds.active(),
                 done=self._steps.done,
