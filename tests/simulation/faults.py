@@ -233,6 +233,11 @@ def _sweep(world: "World", strike: "Strike") -> None:
     world.steward.begin(world.loop.time() + strike.lasts, float(strike.amount % 2 * (strike.amount % 20)))
 
 
+def _consume(world: "World", strike: "Strike") -> None:
+    pause = float(strike.amount % 3 == 0) * (strike.amount % 20)
+    world.consumers.begin(world.loop.time() + strike.lasts, 2 + strike.amount % 2, pause)
+
+
 FAULTS = {
     "kill": Fault("kill -9 at each step", _kill, 2.0, strikes_writer=True),
     **{
@@ -292,5 +297,9 @@ FAULTS = {
     "keystore_down": Fault("policy or key store down", _keystore_down, 0.7, (0.5, 15.0)),
     "acknowledged": Fault("a loss put on record", None, 0.0),
     "sweep": Fault("a sweep of orphans", _sweep, 4.0, (1.0, 25.0)),
+    # drawn apart from the others: plan.py
+    "consume": Fault("consumers of one unit", _consume, 0.0, (3.0, 20.0)),
+    "consumer_taken": Fault("consumers of one unit", None, 0.0),
+    "consumer_killed": Fault("kill -9 of a consumer at each step", None, 0.0),
     "whale_and_many": Fault("many workspaces and one whale", None, 0.0),
 }

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
-from tests.simulation import defects, loss_defects
+from tests.simulation import defects, loss_defects, unit_defects
 from tests.simulation.run import ENOUGH, outcomes
 from tests.simulation.schedule import Outcome, undisturbed
 
-DEFECTS = (*defects.DEFECTS, *loss_defects.DEFECTS)
+DEFECTS = (*defects.DEFECTS, *loss_defects.DEFECTS, *unit_defects.DEFECTS)
 # where a search that is in a hurry begins; it still goes through all seeds
 RARE = {
     "believe_a_412": 113,

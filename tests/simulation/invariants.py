@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from tests.simulation import losses, records
+from tests.simulation import losses, records, unit_chains
 from tests.simulation.kafka import LOG_APPEND_TIME, Holds, Log, Slot
 from tests.simulation.keys import key_of
 from workers.intake.dispositions import Clock
@@ -34,6 +34,7 @@ async def check(world: "World") -> None:
     for chain in sorted(world.bucket.chains):
         archived[chain] = _check_content(world, chain, _check_chain(world, chain))
     losses.check(world, archived)
+    unit_chains.check(world, lambda stored: _opened(world, stored))
     _check_requests(world)
     await _check_verify(world)
 
@@ -47,6 +48,7 @@ def _check_swept(world: "World") -> None:
     """No listed object was ever deleted; and a last pass leaves nothing that can be known for an orphan."""
     bodies = [stored.body for key, stored in world.bucket.bodies.items() if key.startswith("ledger/")]
     listed = {stored["key"] for body in bodies for stored in json.loads(body or b"").get("objects", ())}
+    listed |= unit_chains.outputs(world)
     for key in sorted(listed & world.bucket.swept):
         world.violated("swept", f"{key} is listed, and was deleted")
     world.steward.last_pass()
@@ -60,6 +62,8 @@ def _check_swept(world: "World") -> None:
 def _is_pending(world: "World", key: str) -> bool:
     """Whether its attempt may yet be committed."""
     name = key.rpartition("/")[2]
+    if name.startswith("from="):
+        return unit_chains.is_pending(world, key)
     for chain in world.bucket.chains:
         text = f"{chain.topic}-{chain.topic_id}.{chain.incarnation}-{chain.partition:05d}-"
         if name.startswith(text):

@@ -71,7 +71,9 @@ def planned(seed: int) -> Plan:
         buffer_bytes=rng.choice((2_000, 6_000, 100_000)),
         drain=rng.random() < 0.3,
         produced=tuple(sorted(produced, key=lambda each: each.at)),
-        faults=tuple(sorted(_strikes(rng, writers, partitions), key=lambda each: each.at)),
+        faults=tuple(
+            sorted((*_strikes(rng, writers, partitions), *_consumers(seed)), key=lambda each: each.at)
+        ),
         patience=rng.choice((None, 0.5, 3.0, 15.0)),
     )
 
@@ -122,3 +124,18 @@ def _strikes(rng: random.Random, writers: int, partitions: int) -> list[Strike]:
             )
         )
     return drawn
+
+
+def _consumers(seed: int) -> list[Strike]:
+    """Drawn apart, so that plans without them are what they were before there were any."""
+    rng = random.Random(f"consumers/{seed}")
+    lasts = FAULTS["consume"].lasts
+    return [
+        Strike(
+            at=rng.uniform(0.5, CHAOS),
+            fault="consume",
+            lasts=rng.uniform(*lasts),
+            amount=rng.randrange(100),
+        )
+        for _ in range(rng.choice((0, 0, 0, 0, 1, 2)))
+    ]

@@ -202,4 +202,6 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
 def _what(key: str) -> str:
     if key.startswith("data/"):
         return "data"
+    if key.startswith("units/"):
+        return "unit"
     return "genesis" if key.endswith("genesis.json") else "entry"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tests.simulation import invariants, records
+from tests.simulation.consumers import Consumers
 from tests.simulation.faults import FAULTS
 from tests.simulation.group import Group
 from tests.simulation.kafka import Holds, Log, Slot, Topic
@@ -59,6 +60,7 @@ class World:
         self.known_at_recreation: dict[str, frozenset[str]] = {}  # topic id → what the bucket held
         self.workers = [Worker(self, number) for number in range(plan.writers)]
         self.steward = Steward(self)
+        self.consumers = Consumers(self)
         self.operator = None if plan.patience is None else Operator(self, plan.patience)
         self.trace: list[tuple[float, str, str]] = []
         self._record = 0
