@@ -18,6 +18,7 @@ RARE = {
     "close_unconditionally": 147,
     "lose_without_a_count": 87,
     "pass_over_other_topics": 59,
+    "sweep_what_may_be_listed": 19,
 }
 
 

@@ -12,6 +12,7 @@ from tests.unit.ledger.chained import ACME, ACMES, LATE, NOBODYS, Chained, chain
 from tests.unit.ledger.world import retry
 from workers.errors import Fatal
 from workers.intake.dispositions import Disposition
+from workers.ledger import shown
 from workers.ledger.manifest import Listed, manifest
 from workers.ledger.names import unit_entry
 from workers.ledger.read import read
@@ -108,8 +109,13 @@ async def moved(at: Chained) -> None:
     await at.consumed(ACME, Kind.COMPACT, inputs, Became.ACCEPTED, into)
 
 
+@pytest.mark.parametrize("kept", [0, 64])
 @pytest.mark.parametrize("after", range(4))
-async def test_what_is_moved_meanwhile_is_shown_in_one_place(after: int) -> None:
+async def test_what_is_moved_meanwhile_is_shown_in_one_place(
+    after: int, kept: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the chain is read again, and goes on behind what was there at the beginning."""
+    monkeypatch.setattr(shown, "CHAINS_KEPT", kept)
     at = await chained(MemoryStore())
     records = 0
     seen = 0
@@ -127,26 +133,26 @@ async def test_what_is_moved_meanwhile_is_shown_in_one_place(after: int) -> None
 async def test_what_is_disposed_of_meanwhile_is_passed_over() -> None:
     at = await chained(MemoryStore())
     whole = (await at.at.object(3)).key
-    shown = []
+    seen = []
     async for key, _ in reading(at):
-        shown.append(key)
-        if len(shown) == 1:
+        seen.append(key)
+        if len(seen) == 1:
             await at.consumed(ACME, Kind.DISPOSE, [(whole, None, 4)], Became.DISPOSED)
             await at.store.delete([whole])
-    assert whole not in shown
-    assert len(shown) == 2
+    assert whole not in seen
+    assert len(seen) == 2
 
 
 async def test_what_is_moved_and_deleted_meanwhile_is_not_passed_over() -> None:
     """It is somewhere else now, where this reader does not look any more."""
     at = await chained(MemoryStore())
     whole = (await at.at.object(3)).key
-    shown = reading(at)
-    await anext(shown)
+    told = reading(at)
+    await anext(told)
     await moved(at)
     await at.store.delete([whole])
     with pytest.raises(Fatal, match="is not there"):
-        await anext(shown)
+        await anext(told)
 
 
 async def test_what_is_missing_without_an_entry_is_not_passed_over() -> None:
