@@ -1,5 +1,6 @@
 """Replays in the cases that a store does not see: crashes and faults, times, what policy says meanwhile."""
 
+import asyncio
 from collections import Counter
 
 import pytest
@@ -316,7 +317,7 @@ async def test_an_object_that_is_broken_is_named_and_holds_up_no_others(
 async def test_an_object_whose_entry_comes_later_is_found_then(world: World, store: MemoryStore) -> None:
     world.register(key_record("newer"))
     steward = world.steward()
-    rule = store.faults.add(Fault.UNAVAILABLE, operation="put", key="ledger/*/0000*", times=None)
+    rule = store.faults.add(Fault.UNAVAILABLE, operation="put", key="ledger/*/0000000*", times=None)
     with pytest.raises(Unavailable):
         await world.archive(events("newer", "a"))
     assert (await steward.run_pass()).objects == 0
@@ -324,6 +325,21 @@ async def test_an_object_whose_entry_comes_later_is_found_then(world: World, sto
     await world.archive(events("newer", "b"))  # the attempt before left an orphan
     assert (await steward.run_pass()).entries == 1
     assert await world.ids(SITE) == Counter("b")
+
+
+async def test_a_pass_between_an_object_and_its_entry_forgets_neither(
+    world: World, store: MemoryStore
+) -> None:
+    world.register(key_record("newer"))
+    steward = world.steward()
+    rule = store.faults.add(Fault.HELD, operation="put", key="ledger/*/0000000*")
+    batch = asyncio.create_task(world.archive(events("newer", "a")))
+    while not rule.hits:  # noqa: ASYNC110 # a rule tells nobody that it struck
+        await asyncio.sleep(0)
+    assert (await steward.run_pass()).objects == 0
+    store.faults.clear()
+    await batch
+    assert (await steward.run_pass()).entries == 1
 
 
 async def test_a_pass_over_what_is_known_costs_two_lists_a_day(world: World, store: MemoryStore) -> None:

@@ -55,6 +55,11 @@ def test_a_time_before_the_newest_fills_nothing() -> None:
     assert taken(quotas, of, [5000, 0, 5999, 4000, 6000, 2000]) == [True, False, False, False, True, False]
 
 
+def test_nor_does_it_take_back_what_was_filled() -> None:
+    quotas, of = Quotas(), limit(records=1, burst=2)
+    assert taken(quotas, of, [5000, 4000, 4000, 5999, 6000]) == [True, True, False, False, True]
+
+
 def test_bytes_are_counted_and_no_record_is_too_large_for_ever() -> None:
     quotas, of = Quotas(), limit(bytes_=100, burst=1)
     assert taken(quotas, of, [0, 0, 0], size=40) == [True, True, False]
