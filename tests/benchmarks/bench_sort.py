@@ -5,6 +5,7 @@ last ones are what a forger, or a collector with a fault, can make of the same r
 """
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -178,6 +179,9 @@ def main() -> None:
         "unknown keys": sort_changed(lambda value, offset: value.replace(b'"wk_', b'"%d_' % offset)),
         "new hosts": sort_changed(
             lambda value, offset: value.replace(b"https://www", b"https://%d" % offset)
+        ),
+        "re-hosts": sort_changed(
+            lambda value, _: re.sub(rb"www\.(shop\d+)\.example", rb"www-\1-example.translate.goog", value)
         ),
         "odd types": sort_changed(lambda value, _: value.replace(b'"page":{', b'"page":7,"x":{')),
         "not JSON": sort_changed(lambda value, _: value[:-1]),

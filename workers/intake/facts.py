@@ -4,6 +4,8 @@ What of a page they looked at, and between which append times their answer holds
 afterwards: that is what lets `decided.py` keep decisions by everything they depend on (docs/policy.md).
 """
 
+from functools import cached_property
+
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState
 from workers.intake.dispositions import UNCLAIMED
@@ -74,20 +76,22 @@ class Page:
             self.null and (self.claim is not None or web_host(referrer) is not None)
         )
 
-    @property
+    @cached_property
     def witness_is_rehost(self) -> bool:
         return self.witness is not None and of_family(self.witness)
 
+    @cached_property
     def claim_original(self) -> Original | None:
         """Whose page the claim's is, if it is one of a re-host."""
         return original(self._claim_url) if self._claim_url and of_family(self.claim or "") else None
 
+    @cached_property
     def witness_original(self) -> Original | None:
         """Whose page the witness's is. What a header cuts off, the claim has, if it is of the same host."""
         if not self.witness_is_rehost or not self._witness_url:
             return None
         found = original(self._witness_url)
-        return self.claim_original() if found is None and self.claim == self.witness else found
+        return self.claim_original if found is None and self.claim == self.witness else found
 
 
 class Account:

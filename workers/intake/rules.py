@@ -91,7 +91,7 @@ def _claim_is_anothers(facts: Facts) -> bool:
 
 
 def _witness_is_foreign(facts: Facts) -> bool:
-    return _witness_is_anothers(facts) and _is_foreign(facts, facts.page.witness_original())
+    return _witness_is_anothers(facts) and _is_foreign(facts, facts.page.witness_original)
 
 
 def _claim_shadows_the_witness(facts: Facts) -> bool:
@@ -102,7 +102,7 @@ def _claim_shadows_the_witness(facts: Facts) -> bool:
 
 
 def _claim_is_foreign(facts: Facts) -> bool:
-    return _claim_is_anothers(facts) and _is_foreign(facts, facts.page.claim_original())
+    return _claim_is_anothers(facts) and _is_foreign(facts, facts.page.claim_original)
 
 
 def _is_foreign(facts: Facts, original: Original | None) -> bool:
