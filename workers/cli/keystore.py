@@ -15,7 +15,7 @@ from workers.cli.policy import asked_by
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.ledger.fleet import change_roots, stored_fleet
-from workers.ledger.walk import entries_of
+from workers.ledger.shown import Selection, Showing
 from workers.roles.process import now
 from workers.sealing import listing
 from workers.sealing.key_events import What, events, put_on_record
@@ -213,11 +213,11 @@ def _shred(settings: Settings, names: Sequence[str], by: By, what: str, *, yes: 
 async def _loss(settings: Settings, names: Sequence[str]) -> KeyLoss:
     loss = KeyLoss(names)
     async with opening.open_ledger(settings) as ledger:
-        with output.progress("entries", None) as advance:
-            async for entry in entries_of(ledger, running.patient()):
-                advance(1)
-                for stored in entry.objects:
-                    loss.count(stored)
+        with output.progress("objects", None) as advance:
+            for workspace in loss.workspaces:
+                async for shown in Showing(ledger, Selection(workspace), running.patient()).all():
+                    advance(1)
+                    loss.count(shown.stored, shown.records)
     return loss
 
 

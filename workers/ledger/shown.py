@@ -47,6 +47,11 @@ class Shown(NamedTuple):
     lines: Ranges | None  # those that are live; None: all
     entry: Entry | UnitEntry  # which lists it
 
+    @property
+    def records(self) -> int:
+        """Live ones."""
+        return self.stored.records if self.lines is None else line_ranges.count(self.lines)
+
 
 class Unshown(NamedTuple):
     """The chain of a unit as far as a reader goes."""

@@ -50,7 +50,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
     # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted
     "keys": {
-        READ: {"fleet.json", "ledger/v1/x", *KEYS},
+        READ: {"fleet.json", "ledger/v1/x", *UNITS, *KEYS},
         WRITE: {"fleet.json", *KEYS},
         DELETE: set(),
         PURGE: {"keys/v1/ws=x"},
