@@ -173,8 +173,9 @@ def one_is_enough(m: Manifests) -> Iterator[str]:
 def it_deletes_nothing_by_itself(m: Manifests) -> Iterator[str]:
     """The base is a dry run: an overlay turns deletion on, once somebody has looked."""
     [container] = m.pod["containers"]
-    if environment(m, container).get("STRONGROOM_SWEEP_DELETE", "false") != "false":
-        yield "it deletes from the start"
+    for name in ("STRONGROOM_SWEEP_DELETE", "STRONGROOM_RETAIN_DELETE"):
+        if environment(m, container).get(name, "false") != "false":
+            yield "it deletes from the start"
 
 
 def the_root_key_is_its_owners_alone(m: Manifests) -> Iterator[str]:
@@ -254,6 +255,7 @@ RULES_OF: Mapping[str, tuple[Rule, ...]] = {
         one_is_enough,
         it_deletes_nothing_by_itself,
     ),
+    "retain": (it_holds_no_keys, it_deletes_nothing_by_itself),
     "keyservice": (
         customers_reach_it,
         keys_leave_it_by_tls_alone,

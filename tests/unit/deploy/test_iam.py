@@ -23,6 +23,9 @@ PREFIXES = (
     "data/ws=x",
     "data/ws=_platform/src=unclaimed/x",
     "data/ws=x/from=_platform.unclaimed.unclaimed.x",
+    "retention/v1/pending/x",
+    "retention/v1/approvals/x",
+    "certificates/v1/x",
     "probe/x",
     "else",
 )
@@ -46,6 +49,16 @@ MAY: dict[str, dict[str, set[str]]] = {
         DELETE: DATA,
         PURGE: set(),
     },
+    # it opens nothing: it destroys keys, deletes versions, and says what it did
+    "retain": {
+        READ: {
+            *("ledger/v1/x", "policy/v1/x", "probe/x", "certificates/v1/x", *UNITS),
+            *("retention/v1/pending/x", "retention/v1/approvals/x", *KEYS),
+        },
+        WRITE: {"retention/v1/pending/x", "certificates/v1/x", "probe/x", *UNITS, *KEYS},
+        DELETE: {"retention/v1/pending/x", "probe/x"},
+        PURGE: {"keys/v1/ws=x", *DATA},
+    },
     # it reads keys, and can't even make a key come to be
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
     # a person who rotates and shreds: what was done stays on record, and a tombstone is never deleted
@@ -67,6 +80,7 @@ ONLY_OURS = {"StringEquals": {"kms:EncryptionContext:purpose": root_context("acm
 MAY_WITH_ROOT_KEYS = {
     "archive": {"kms:Encrypt", "kms:Decrypt"},
     "steward": {"kms:Encrypt", "kms:Decrypt"},
+    "retain": set(),
     "keyservice": {"kms:Decrypt"},
     "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
 }
@@ -144,6 +158,13 @@ def test_a_stolen_worker_overwrites_nothing_that_was_committed(role: str) -> Non
     for key in MAY[role][WRITE]:
         without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
         assert ("Deny" in without) == key.startswith(("ledger/", "units/", "data/")), key
+
+
+def test_a_stolen_retain_worker_overwrites_no_proof() -> None:
+    found = statements("retain")
+    for key in MAY["retain"][WRITE]:
+        without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
+        assert ("Deny" in without) == key.startswith(("units/", "certificates/")), key
 
 
 def test_nothing_is_granted_by_a_wildcard_or_on_another_bucket() -> None:

@@ -67,6 +67,27 @@ def test_a_steward_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_a_retain_worker_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    retain = read_base("retain")
+    for name, value in environment(retain, container(retain)).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.http_port, settings.retain_delete, settings.root_key_file) == (8080, False, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "finding"),
+    [
+        ("STRONGROOM_RETAIN_DELETE", "true", "it deletes from the start"),
+        ("STRONGROOM_ROOT_KEY_FILE", "/keys/root.key", "the root key is set"),
+    ],
+)
+def test_a_fault_planted_in_the_retain_worker_is_found(name: str, value: str, finding: str) -> None:
+    retain = copy.deepcopy(read_base("retain"))
+    retain.settings["strongroom-retain"][name] = value
+    assert finding in findings(retain)
+
+
 def test_a_key_service_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     keyservice = read_base("keyservice")
     for name, value in environment(keyservice, container(keyservice)).items():

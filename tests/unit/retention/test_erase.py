@@ -1,0 +1,128 @@
+"""All versions go, of these keys and no others, whatever the server makes of it; what stays is said."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from tests.unit.ledger.world import retry
+from workers.retention.erase import AT_ONCE, Cause, cause_of, erase
+from workers.store.faults import Fault
+from workers.store.memory import MemoryStore
+from workers.store.port import Version
+
+FOLDER = "data/ws=acme/src=web/day=2026-10-01/accepted/"
+KEYS = [f"{FOLDER}{number:05d}" for number in range(5)]
+
+
+async def filled(store: MemoryStore, keys: Sequence[str] = KEYS) -> MemoryStore:
+    for key in keys:
+        await store.put(key, b"sealed")
+    return store
+
+
+async def there(store: MemoryStore) -> list[str]:
+    return [version.key async for version in store.versions("")]
+
+
+@pytest.mark.parametrize("versioned", [False, True])
+async def test_these_go_and_their_neighbours_stay(versioned: bool) -> None:
+    store = await filled(MemoryStore(versioned=versioned))
+    neighbour = KEYS[0] + "0"
+    await store.put(neighbour, b"kept")
+    erased = await erase(store, KEYS[:3], retry())
+    assert (erased.versions, erased.delete_markers, erased.left, erased.clean) == (3, 0, 0, True)
+    assert sorted(await there(store)) == sorted([neighbour, *KEYS[3:]])
+
+
+async def test_every_version_and_marker_and_unfinished_upload_goes() -> None:
+    store = await filled(await filled(MemoryStore(versioned=True)))
+    await store.delete(KEYS[:2])
+    store.uploads = [KEYS[0], KEYS[4], "data/another"]
+    erased = await erase(store, KEYS, retry())
+    assert (erased.versions, erased.delete_markers, erased.uploads) == (10, 2, 2)
+    assert await there(store) == []
+    assert store.uploads == ["data/another"]
+
+
+async def test_what_is_gone_already_is_no_fault() -> None:
+    erased = await erase(MemoryStore(versioned=True), KEYS, retry())
+    assert erased.clean
+    assert erased.versions == 0
+
+
+async def test_a_thousand_a_request() -> None:
+    keys = [f"{FOLDER}{number:05d}" for number in range(2 * AT_ONCE + 1)]
+    store = await filled(MemoryStore(versioned=True), keys)
+    store.requests.clear()
+    assert (await erase(store, keys, retry())).versions == len(keys)
+    assert store.requests["delete"] == 3
+
+
+PASSING = [
+    Fault.SLOW_DOWN, Fault.SERVER_ERROR, Fault.TIMED_OUT, Fault.LOST_RESPONSE, Fault.KEPT, Fault.UNAVAILABLE,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", PASSING)
+async def test_what_passes_is_tried_again(fault: Fault) -> None:
+    store = await filled(MemoryStore(versioned=True))
+    store.faults.add(fault, operation="delete", times=3)
+    erased = await erase(store, KEYS, retry())
+    assert erased.clean
+    assert erased.versions == len(KEYS)
+    assert erased.kept == {}
+    assert await there(store) == []
+
+
+@pytest.mark.parametrize("operation", ["versions", "list"])
+async def test_a_listing_that_fails_is_made_again(operation: str) -> None:
+    store = await filled(MemoryStore(versioned=True))
+    store.faults.add(Fault.SLOW_DOWN, operation=operation, times=2)
+    assert (await erase(store, KEYS, retry())).clean
+    assert await there(store) == []
+
+
+class Locked(MemoryStore):
+    """Keeps one key, for `why`."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__("locked", versioned=True)
+        self.locked = {key: why}
+        self.purges = 0
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        self.purges += 1
+        kept = await super().purge([version for version in versions if version.key not in self.locked])
+        return {**kept, **{each.key: self.locked[each.key] for each in versions if each.key in self.locked}}
+
+
+@pytest.mark.parametrize(
+    ("why", "cause"),
+    [
+        ("AccessDenied: Access Denied because object protected by object lock.", Cause.OBJECT_LOCK),
+        ("InvalidRequest: Object is WORM protected and cannot be overwritten", Cause.OBJECT_LOCK),
+        ("AccessDenied: Access Denied", Cause.DENIED),
+    ],
+)
+async def test_what_no_try_mends_is_told_and_not_tried_for_ever(why: str, cause: Cause) -> None:
+    store = Locked(KEYS[2], why)
+    await filled(store)
+    erased = await erase(store, KEYS, retry())
+    assert (erased.clean, erased.left, erased.versions, erased.cause) == (False, 1, 4, cause)
+    assert erased.kept == {KEYS[2]: why}
+    assert await there(store) == [KEYS[2]]
+    assert store.purges == 1
+    store.locked.clear()
+    assert (await erase(store, KEYS, retry())).clean
+
+
+async def test_what_the_server_keeps_for_no_reason_ends_too() -> None:
+    store = Locked(KEYS[2], "InternalError: We encountered an internal error")
+    await filled(store)
+    erased = await erase(store, KEYS, retry())
+    assert (erased.clean, erased.cause) == (False, Cause.UNAVAILABLE)
+    assert 1 < store.purges < 10
+
+
+def test_the_word_of_a_server_is_told_apart() -> None:
+    assert cause_of("SlowDown: Please reduce your request rate.") is Cause.UNAVAILABLE
