@@ -144,9 +144,8 @@ class Disposer:
     async def _dispose(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
         if stood is None:
             stood = await pending.begin(self._ledger, self._beginning(unit, verdict), self._retry)
-            verdict = await self._judge(
-                unit
-            )  # a hold that came before the beginning was on record is seen now
+            # a hold that came before the beginning was on record is seen now
+            verdict = await self._judge(unit)
             if not verdict.due:
                 return await self._recalled(stood, verdict)
         if stood.pending.step is Step.BEGUN:
@@ -159,9 +158,7 @@ class Disposer:
             until = None if since is None else since + self._terms.destroy_after
             if until is not None and self._now() < until:
                 return Advanced(Outcome.DISABLED, verdict.words, until)
-            verdict = await self._judge(unit)
-            if not verdict.due:
-                return await self._recalled(stood, verdict)
+            # the policy was read after the record that this replaces: a hold since then has replaced it too
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved

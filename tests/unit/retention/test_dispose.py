@@ -20,6 +20,7 @@ from workers.sealing.refusals import KeyDisabled, KeyShredded
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import unit_row
 from workers.sealing.withdraw import tombstone
+from workers.store.faults import Fault
 
 GONE, KEPT = unit(40), unit(10)
 QUARANTINED = GONE._replace(clock=Clock.QUARANTINE)
@@ -307,3 +308,23 @@ async def test_a_step_that_another_took_is_looked_at_again() -> None:
     assert await found.disposer("other").recall(GONE, "other") is Outcome.RECALLED
     assert (await disposer.advance(GONE)).outcome is Outcome.DISABLED  # from the beginning
     assert await disposer.recall(KEPT, "other") is Outcome.NOTHING
+
+
+@pytest.mark.parametrize("bucket", ["data", "replica"])
+async def test_what_a_bucket_keeps_is_never_certified_and_tried_again(bucket: str) -> None:
+    found = await world()
+    store = {"data": found.data, "replica": found.replica}[bucket]
+    (kept, *_) = found.objects(GONE)
+    rule = store.faults.add(Fault.KEPT, operation="delete", key=kept.key, times=None)
+    for _ in range(2):
+        steps = await found.dispose(GONE)
+        assert steps[-1].outcome is Outcome.STUCK
+        assert steps[-1].stuck is not None
+        assert (steps[-1].stuck.bucket, steps[-1].stuck.versions) == (bucket, 1)
+        assert kept.key in steps[-1].words
+        assert not await found.certificates(GONE)
+        with pytest.raises(KeyShredded):  # it stays, and nobody can read it
+            await found.keystore().unit_key(GONE, create=False)
+    store.faults.remove(rule)
+    await found.dispose(GONE)
+    await is_gone(found)
