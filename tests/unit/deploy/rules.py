@@ -170,6 +170,15 @@ def one_is_enough(m: Manifests) -> Iterator[str]:
         yield "a roll-out runs two of it"
 
 
+def it_holds_no_keys(m: Manifests) -> Iterator[str]:
+    """What opens nothing need not be able to."""
+    if any("secret" in volume for volume in m.pod["volumes"]):
+        yield "a secret is mounted"
+    for container in m.containers:
+        if "STRONGROOM_ROOT_KEY_FILE" in environment(m, container):
+            yield "the root key is set"
+
+
 def it_deletes_nothing_by_itself(m: Manifests) -> Iterator[str]:
     """The base is a dry run: an overlay turns deletion on, once somebody has looked."""
     [container] = m.pod["containers"]
