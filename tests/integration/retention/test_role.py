@@ -90,17 +90,3 @@ async def test_what_is_due_goes_with_proof_though_a_worker_is_killed(fleet: Flee
     said = fleet.json("retention", "explain", left[0].key)
     assert (said["there"], said["policy"]) == (True, "records of c01/web are kept for ever")
     await closed(archive)
-
-
-async def test_without_being_told_to_it_deletes_nothing(fleet: Fleet, s3: S3) -> None:
-    archive = await filled(fleet, s3)
-    fleet.run("policy", "publish")
-    before = [version async for version in archive.buckets.data.versions("")]
-    worker = fleet.worker("dry", role="retain", **{**EAGER, "STRONGROOM_RETAIN_DELETE": "false"}).wait_ready()
-    wait_until(lambda: worker.metric("strongroom_retention_units") >= 6, 30, worker.log)
-    assert worker.stop() == 0
-    after = [version async for version in archive.buckets.data.versions("")]
-    assert [each for each in after if "probe" not in each.key] == [
-        each for each in before if "probe" not in each.key
-    ]
-    await closed(archive)
