@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate fuzz model torture bench soak stack stack-down clean
+.PHONY: help run test lint format simulate fuzz model torture bench bench-revocation soak stack stack-down clean
 
 help:  ## what can be done here
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-11s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
 
 run: $(VENV)/run.stamp  ## archive sample events on a Kafka and an S3 that come with it (ARGS go to `strongroom demo`)
 	@$(BIN)/strongroom demo $(ARGS)
@@ -45,6 +45,9 @@ bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after
 	@set -e; for file in tests/benchmarks/bench_*.py; do \
 	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" $(ARGS); \
 	done
+
+bench-revocation: $(VENV)/dev.stamp stack  ## how soon 8 workers under full load refuse a revoked key (ARGS go to it)
+	@$(BIN)/python -m tests.benchmarks.bench_revocation $(ARGS)
 
 soak: $(VENV)/dev.stamp stack  ## the worker for MINUTES at half of its peak (or RATE records/s): does anything of it grow?
 	@$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),45) $(if $(RATE),--rate $(RATE)) $(ARGS)

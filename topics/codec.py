@@ -57,6 +57,7 @@ class Codec(Generic[T]):
             if field.name in kind.nested
         ]
         self._version = str(kind.version).encode()
+        self._plain_version = (b'"v":%b,' % self._version, b'"v":%b}' % self._version)
         self._decoder = msgspec.json.Decoder(kind)
         self._record = msgspec.json.Decoder(dict[str, msgspec.Raw])
         self._records = msgspec.json.Decoder(tuple[dict[str, msgspec.Raw], ...])
@@ -82,6 +83,18 @@ class Codec(Generic[T]):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
             raise self._poison(str(error)) from None
         return msgspec.structs.replace(value, **changes) if changes else value
+
+    def read(self, data: bytes) -> T:
+        """As `decode`, but may lack what is not declared. In a third of the time, for those who only read."""
+        plain = any(version in data for version in self._plain_version) and HIDDEN.encode() not in data
+        if len(data) > self.kind.max_bytes or not plain:
+            return self.decode(data)
+        try:
+            value = self._decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
+            raise self._poison(str(error)) from None
+        named = value.extra or any(part.extra for _, name, _ in self._nested for part in getattr(value, name))
+        return self.decode(data) if named or value.v != self.kind.version else value
 
     def encode(self, value: T) -> bytes:
         record = self._fields.record(value)

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
 
 from tests.stack import ladder
-from tests.stack.kafka import kafka_on
+from tests.stack.kafka import Kafka, kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
 from tests.system.fleet import COMMAND, Fleet
 from topics.workspaces import Source, SourceType
@@ -92,12 +92,19 @@ def line(name: str, cost: Cost, count: int) -> str:
 
 @contextmanager
 def stack() -> Iterator[tuple[str, S3]]:
+    """The servers by Kafka's address."""
+    with servers() as (kafka, s3):
+        yield kafka.bootstrap, s3
+
+
+@contextmanager
+def servers() -> Iterator[tuple[Kafka, S3]]:
     os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
     kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
     try:
         kafka.start()
         s3.start()
-        yield kafka.bootstrap, s3
+        yield kafka, s3
     finally:
         s3.close()
         kafka.close()

@@ -7,12 +7,14 @@ bring back a key that was stopped: no tombstone, no garbage, no way out of a fin
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from typing import Literal
 
 import msgspec
 
 from topics import workspaces, write_keys
+from topics.ids import Reason
 from topics.workspaces import Workspace
-from topics.write_keys import KeyState
+from topics.write_keys import KeyState, WriteKey
 from workers.errors import Poison
 from workers.intake.key_states import TRANSITIONS
 
@@ -27,6 +29,26 @@ class KnownKey(msgspec.Struct, frozen=True, gc=False):
     state: KeyState
     until: int | None  # ms since the epoch: when a retiring key ends
     seq: int
+
+
+class _PlainKey(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False, forbid_unknown_fields=True
+):
+    """A WriteKey of this version alone, without its patterns: it is decoded in a fifth of the time."""
+
+    v: Literal[1]
+    key: str
+    workspace: str
+    source: str
+    state: KeyState
+    until: int | None
+    reason: Reason
+    changed_at: int
+    shard: int
+    seq: int
+
+
+_decode_plain = msgspec.json.Decoder(_PlainKey).decode
 
 
 class Applied(StrEnum):
@@ -50,7 +72,9 @@ class Policy:
     def __init__(self) -> None:
         self._keys: dict[str, KnownKey] = {}
         self._workspaces: dict[str, Workspace] = {}
-        self._names: dict[str, str] = {}  # one string for the many keys that name a workspace or source
+        # ids that were checked; one string for the many keys that name a workspace or source
+        self._workspace_ids: dict[str, str] = {}
+        self._source_ids: dict[str, str] = {}
         self._followers: list[tuple[Touched, Touched]] = []
         self.kept_out: Counter[tuple[str, Applied]] = Counter()  # (topic, kind) → records
         # workspaces whose newest record was kept out: what it said may have been a legal hold
@@ -98,7 +122,7 @@ class Policy:
         if value is None:
             return Applied.TOMBSTONE
         try:
-            new = write_keys.codec.decode(value)
+            new = self._plain(value) or write_keys.codec.decode(value)
         except Poison:
             return Applied.UNREADABLE
         known = self._keys.get(new.key)
@@ -107,19 +131,41 @@ class Policy:
                 return Applied.OLDER
             if known.state in FINAL and new.state is not known.state:
                 return Applied.FINAL
-        share = self._names.setdefault
         self._keys[new.key] = KnownKey(
-            share(new.workspace, new.workspace), share(new.source, new.source), new.state, new.until, new.seq
+            self._workspace_ids.setdefault(new.workspace, new.workspace),
+            self._source_ids.setdefault(new.source, new.source),
+            new.state,
+            new.until,
+            new.seq,
         )
         for write_key, _ in self._followers:
             write_key(new.key)
         return Applied.APPLIED
 
+    def _plain(self, value: bytes) -> _PlainKey | None:
+        """`value` if the codec would take it, and it holds nothing that only the codec can judge."""
+        try:
+            new = _decode_plain(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        fits = (
+            len(value) <= WriteKey.max_bytes
+            and new.workspace in self._workspace_ids
+            and new.source in self._source_ids
+            and (new.until is not None or new.state is not KeyState.RETIRING)
+            # as write_keys.KEY: visible ASCII
+            and 0 < len(new.key) <= 128
+            and new.key.isascii()
+            and new.key.isprintable()
+            and " " not in new.key
+        )
+        return new if fits else None
+
     def _apply_workspace(self, value: bytes | None) -> Applied:
         if value is None:
             return Applied.TOMBSTONE
         try:
-            new = workspaces.codec.decode(value)
+            new = workspaces.codec.read(value)
         except Poison:
             return Applied.UNREADABLE
         known = self._workspaces.get(new.id)

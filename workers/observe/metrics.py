@@ -86,6 +86,13 @@ def _histogram(name: str, unit: str, meaning: str, buckets: Sequence[float]) -> 
     return Histogram(name, meaning, buckets=buckets, registry=REGISTRY)
 
 
+def _histograms(
+    name: str, unit: str, meaning: str, buckets: Sequence[float], **labels: Sequence[str]
+) -> Labelled[Histogram]:
+    _declare(name, "histogram", unit, meaning, labels)
+    return Labelled(Histogram(name, meaning, list(labels), buckets=buckets, registry=REGISTRY), labels)
+
+
 DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
 # declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
@@ -304,6 +311,14 @@ POLICY_AGE_SECONDS = _gauges(
     "strongroom_policy_age_seconds",
     "seconds",
     "Since the copy of a policy topic was last known to be whole.",
+    topic=POLICY_TOPICS,
+)
+POLICY_DELAY_SECONDS = _histograms(
+    "strongroom_policy_delay_seconds",
+    "seconds",
+    "From the time in a policy record, at which its publisher handed it to Kafka, until it was applied here: "
+    "all later decisions are by it. Records that were there when the copy was loaded do not count.",
+    (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60),
     topic=POLICY_TOPICS,
 )
 POLICY_KEPT_OUT = _counters(

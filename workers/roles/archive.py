@@ -62,7 +62,10 @@ async def _archive(settings: Settings) -> None:
             log.info("checked", check=check.name, found=await check.run())
         keys = await opened.enter_async_context(opening.open_keystore(settings, await surroundings.roots()))
         policy = Policy()
-        copy = PolicyCopy(surroundings.connection, settings.topic_prefix, policy, settings.policy_stale_after)
+        calm_collector()  # or it looks at each workspace a dozen times while they are loaded
+        copy = PolicyCopy(
+            surroundings.connection, settings.topic_prefix, policy, settings.policy_stale_after, now
+        )
         opened.push_async_callback(copy.stop)
         await copy.start()
         log.info("policy_loaded", keys=len(policy), versions=copy.versions())

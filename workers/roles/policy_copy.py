@@ -1,7 +1,8 @@
 """This worker's copy of keys and workspaces: read whole before the first fetch, then followed."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import partial
 
 import structlog
 
@@ -24,9 +25,11 @@ class PolicyCopy:
         topic_prefix: str,
         policy: Policy,
         stale_after: float,
+        now: Callable[[], int],
         topics: Collection[str] = (write_keys.NAME, workspaces.NAME),
     ) -> None:
         self._stale_after = stale_after  # seconds
+        self._now = now  # ms since the epoch
         self.changed = asyncio.Event()  # set when a record was applied; whoever waits for it clears it
 
         def key(key: bytes | None, value: bytes | None) -> None:
@@ -36,7 +39,9 @@ class PolicyCopy:
             self._tell(workspaces.NAME, policy.apply_workspace(value, key))
 
         self.readers = {
-            topic: CompactedReader(connection, topic_prefix + topic, apply)
+            topic: CompactedReader(
+                connection, topic_prefix + topic, apply, followed=partial(self._followed, topic)
+            )
             for topic, apply in ((write_keys.NAME, key), (workspaces.NAME, workspace))
             if topic in topics
         }
@@ -72,9 +77,17 @@ class PolicyCopy:
             for name, reader in self.readers.items()
         )
 
+    def _followed(self, topic: str, written: int) -> None:
+        """`written` in ms by the publisher's clock: where it runs ahead of ours nothing can be told."""
+        delay = max(0, self._now() - written) / 1000
+        metrics.POLICY_DELAY_SECONDS.labels(topic=topic).observe(delay)
+
     def _tell(self, topic: str, outcome: Applied) -> None:
         """A record that was kept out changes nothing here; somebody should know that it was written."""
         self.changed.set()
         if outcome in KEPT_OUT:
             metrics.POLICY_KEPT_OUT.labels(topic=topic, cause=outcome).inc()
-            log.warning("policy_record_kept_out", topic=topic, cause=outcome)
+            partition, offset = self.readers[topic].place
+            log.warning(
+                "policy_record_kept_out", topic=topic, cause=outcome, partition=partition, offset=offset
+            )

@@ -69,6 +69,7 @@ async def _retain(settings: Settings) -> None:
             settings.topic_prefix,
             policy,
             settings.policy_stale_after,
+            now,
             topics=(workspaces.NAME,),
         )
         opened.push_async_callback(copy.stop)

@@ -99,6 +99,8 @@ def faust_app(connection: KafkaConnection, topic: str, group: str, options: Stre
             # Faust's interest ends here: neither a rebalance nor a stop waits for a flush
             cast(Consumer, app.consumer).forget(event.message)
             await app.tenancy.take(*event.value)
+            # chunks that wait follow each other at once: a revocation must not wait for all of them
+            await asyncio.sleep(0)
         if not app.should_stop:
             raise Fatal("the archive's agent has no stream any more", remedy="Restart, and report this")
 

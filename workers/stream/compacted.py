@@ -5,7 +5,8 @@ reached. When it last polled says nothing: aiokafka's `getmany` also returns whe
 """
 
 import asyncio
-from collections.abc import Callable, Set
+import math
+from collections.abc import Callable, Mapping, Set
 from time import monotonic
 from typing import Any
 
@@ -30,13 +31,15 @@ RELOAD_AFTER = (
 
 Apply = Callable[[bytes | None, bytes | None], None]
 Retain = Callable[[Set[bytes]], None]
+Followed = Callable[[int], None]
 
 
 class CompactedReader:
     """`apply(key, value)` is called for each record, in its partition's order, in the loop that started this.
 
     After a reload (the log was replaced, or we were out of touch for too long) `retain` is called with the
-    keys that the topic holds: a key that is not among them was deleted.
+    keys that the topic holds: a key that is not among them was deleted. `followed` is called with the time
+    (ms) of each record that was applied while the copy was whole, so not of those that it was loaded with.
     """
 
     def __init__(
@@ -46,12 +49,14 @@ class CompactedReader:
         apply: Apply,
         *,
         retain: Retain | None = None,
+        followed: Followed = lambda time: None,
         reload_after: float = RELOAD_AFTER,
     ) -> None:
         self._connection = connection
         self.topic = topic
         self._apply = apply
         self._retain = retain
+        self._followed = followed
         self._reload_after = reload_after
         self._facts = Log(connection)
         self._consumer: Any = None
@@ -60,7 +65,9 @@ class CompactedReader:
         self._next: dict[int, int] = {}  # partition → the offset after the last one applied
         self._asked: tuple[float, dict[int, int]] | None = None  # when, and where the log ended then
         self._fresh_at: float | None = None
+        self._reloaded_at = -math.inf  # when the last reload began
         self._fresh = asyncio.Event()
+        self.place = (-1, -1)  # partition and offset of the record that is being applied, or was last
         self._seen: set[bytes] | None = None  # while reloading: the keys found so far
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -154,8 +161,12 @@ class CompactedReader:
             self._see_ends()
 
     def _take(self, partition: int, records: list[Any]) -> None:
+        following = self._fresh.is_set() and self._seen is None
         for record in records:
+            self.place = (partition, record.offset)
             self._apply(record.key, record.value)
+            if following:
+                self._followed(record.timestamp)
             if self._seen is not None and record.key is not None:
                 (self._seen.discard if record.value is None else self._seen.add)(record.key)
 
@@ -180,22 +191,23 @@ class CompactedReader:
 
     async def _watch(self) -> None:
         while True:
-            asked_at = monotonic()
+            asked_at, read = monotonic(), dict(self._next)
             try:
                 extent = await self._facts.extent(self.topic)
             except Retryable as error:
                 log.warning("policy_end_unknown", topic=self.topic, error=str(error))
             else:
-                self._consider(asked_at, extent)
+                self._consider(asked_at, read, extent)
             await asyncio.sleep(ENDS_INTERVAL)
 
-    def _consider(self, asked_at: float, extent: Extent) -> None:
+    def _consider(self, asked_at: float, read: Mapping[int, int], extent: Extent) -> None:
+        """`read`: how far we were when we asked. By now we may be beyond the ends that were answered."""
         ends = {partition: end for partition, (_, end) in extent.bounds.items()}
         if extent.topic_id != self._topic_id:
             self._reload("the topic was made anew", extent)
-        elif self._lost or any(end < self._next.get(partition, 0) for partition, end in ends.items()):
+        elif self._lost or any(end < read.get(partition, 0) for partition, end in ends.items()):
             self._reload("the log was cut or replaced", extent)
-        elif self._fresh.is_set() and self.age() > self._reload_after:
+        elif self._fresh.is_set() and min(self.age(), monotonic() - self._reloaded_at) > self._reload_after:
             self._reload(f"out of touch for {self.age():.0f} s, deletions may have been missed", extent)
         elif ends.keys() != self._next.keys():
             self._asked = None
@@ -212,6 +224,7 @@ class CompactedReader:
     def _reload(self, why: str, extent: Extent) -> None:
         log.warning("policy_reloaded", topic=self.topic, why=why)
         self._topic_id = extent.topic_id
+        self._reloaded_at = monotonic()  # only reading to the end makes the copy young again
         self._asked = None
         self._lost = False
         self._seen = set()

@@ -1,6 +1,7 @@
 """Values of topics come back as they went, unknown fields included, and nothing else gets in."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -39,6 +40,53 @@ def record(value: WriteKey | Workspace, **changes: object) -> bytes:
 @pytest.mark.parametrize(("codec", "value"), [(write_keys.codec, KEY), (workspaces.codec, WORKSPACE)])
 def test_a_value_comes_back_as_it_went(codec: Codec[Any], value: Any) -> None:
     assert codec.decode(codec.encode(value)) == value
+
+
+def outcome(read: Callable[[bytes], Any], data: bytes) -> Any:
+    try:
+        return read(data)
+    except Poison:
+        return Poison
+
+
+def without_unknown(value: Any) -> Any:
+    if value is Poison:
+        return value
+    if isinstance(value, Workspace):
+        bare = tuple(msgspec.structs.replace(source, extra={}) for source in value.sources)
+        value = msgspec.structs.replace(value, sources=bare)
+    return msgspec.structs.replace(value, extra={})
+
+
+def assert_read_as_decoded(codec: Codec[Any], data: bytes) -> None:
+    assert without_unknown(outcome(codec.read, data)) == without_unknown(outcome(codec.decode, data))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"v": 2},
+        {"v": 1.0},
+        {"v": None},
+        {"later": {"v": 1}},
+        {HIDDEN: {}},
+        {HIDDEN: {"later": 1}},
+        {"sources": [{"id": "web", HIDDEN: {"a": 1}}]},
+        {"sources": [{"id": "web", "later": 1}]},
+        {"sources": [{"id": "web"}, {"id": "web"}]},
+        {"state": "retiring"},
+        {"id": "_platform", "key": "with space"},
+    ],
+)
+def test_reading_differs_from_decoding_by_what_is_unknown_alone(changes: dict[str, object]) -> None:
+    for codec, value in ((write_keys.codec, KEY), (workspaces.codec, WORKSPACE)):
+        for spaces in (None, (",", ":")):
+            data = json.dumps(json.loads(record(value, **changes)), separators=spaces).encode()
+            assert_read_as_decoded(codec, data)
+            assert_read_as_decoded(codec, data + b" " * Workspace.max_bytes)
+            for cut in range(0, len(data), 7):
+                assert_read_as_decoded(codec, data[:cut])
 
 
 def test_names_on_the_wire_are_camel_case_and_nothing_of_ours_shows() -> None:
