@@ -109,7 +109,9 @@ async def open_replay(
     async with AsyncExitStack() as opened:
         keys = await opened.enter_async_context(opening.open_keystore(settings))
         policy = Policy()
-        copy = PolicyCopy(opening.kafka(settings), settings.topic_prefix, policy, settings.policy_stale_after)
+        copy = PolicyCopy(
+            opening.kafka(settings), settings.topic_prefix, policy, settings.policy_stale_after, now
+        )
         opened.push_async_callback(copy.stop)
         await copy.start()
         host = socket.gethostname()
