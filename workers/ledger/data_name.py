@@ -52,6 +52,11 @@ class DataName(NamedTuple):
         return clock_of(self.workspace, self.source, self.disposition)
 
     @property
+    def unit(self) -> Unit:
+        """In which its records are live."""
+        return Unit(self.workspace, self.source, self.day, self.clock)
+
+    @property
     def key(self) -> str:
         group = Group(self.workspace, self.source, self.day, self.disposition, self.clock)
         return self.chain.data(group, self.first, self.next, self.attempt, self.suffix)

@@ -158,7 +158,12 @@ class Disposer:
             until = None if since is None else since + self._terms.destroy_after
             if until is not None and self._now() < until:
                 return Advanced(Outcome.DISABLED, verdict.words, until)
-            # the policy was read after the record that this replaces: a hold since then has replaced it too
+            # `retention hold` replaces the record; any other change of the policy is seen only by reading it
+            verdict = await self._judge(unit)
+            if verdict.reason in UNSURE:
+                return Advanced(Outcome.KEPT, verdict.words)
+            if not verdict.due:
+                return await self._recalled(stood, verdict)
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved

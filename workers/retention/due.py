@@ -62,11 +62,16 @@ class PolicyView(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`at`: when the unit became due, or becomes so if nothing changes (ms since the epoch)."""
+    """`at`: when the unit became due, or becomes so if nothing changes (ms since the epoch).
+
+    `by_term`: of one that is due: when it would have been if its term had always stood; None of a closed
+    workspace's, which no term makes due.
+    """
 
     reason: Reason
     words: str
     at: int | None = None
+    by_term: int | None = None
     policy: tuple[int, int] | None = None  # shard and seq of the workspace's record
 
     @property
@@ -122,7 +127,8 @@ def _by(term: Term, ends: int, now: int, reason: Reason, whose: str) -> Verdict:
         return Verdict(Reason.NOT_YET, f"{whose} are kept for {term.days} days: due from {iso_ms(at)}", at)
     if term.closed:
         return Verdict(reason, "the workspace is closed", at)
-    return Verdict(reason, f"{whose} are kept for {term.days} days: due since {iso_ms(at)}", at)
+    words = f"{whose} are kept for {term.days} days: due since {iso_ms(at)}"
+    return Verdict(reason, words, at, _by_term(term, ends))
 
 
 def _due_at(term: Term, ends: int) -> int | None:
@@ -130,7 +136,12 @@ def _due_at(term: Term, ends: int) -> int | None:
     in_force = (term.effective_from or 0) + SETTLE
     if term.closed:
         return in_force
-    return None if term.days is None else max(ends + term.days * DAY + SETTLE, in_force)
+    by_term = _by_term(term, ends)
+    return None if by_term is None else max(by_term, in_force)
+
+
+def _by_term(term: Term, ends: int) -> int | None:
+    return None if term.days is None else ends + term.days * DAY + SETTLE
 
 
 def _end_of(day: str) -> int | None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from workers.errors import Fatal
+from workers.ledger import data_name
 from workers.ledger.entries import Writer, digest
 from workers.ledger.live import Live
 from workers.ledger.unit_chain import UnitHead
@@ -78,6 +80,8 @@ class Ending:
         for disposal in await self.uncertified(head):
             keys = {each.key for each in disposal.consumed} | others
             others = set()
+            for key in keys:
+                _check_own(key, disposal)
             erased = [await erase(store, keys, self._retry) for store in self._buckets]
             for each in erased:
                 if not each.clean:
@@ -123,6 +127,16 @@ class Ending:
             buckets=emptying.buckets,
             worker=self._writer,
             host=self._host,
+        )
+
+
+def _check_own(key: str, disposal: UnitEntry) -> None:
+    """Raises Fatal: an entry gives leave for its own unit's objects alone, whoever wrote it."""
+    name = data_name.parse(key) or data_name.parse_output(key)
+    if name is None or name.unit != (disposal.workspace, disposal.source, disposal.day, disposal.clock):
+        raise Fatal(
+            f"{disposal.key} disposes of {key}, which is not of its unit: nothing of it is deleted",
+            remedy="Find out who wrote it: no program of ours would. `strongroom verify` names such entries",
         )
 
 

@@ -134,7 +134,8 @@ def plan(
 
 
 def _is_backlog(due: Due, now: int) -> bool:
-    return due.verdict.at is None or due.verdict.at < now - ORDINARY
+    """Not what falls due day by day: also what a change of policy made due, from when it is in force."""
+    return due.verdict.by_term is None or due.verdict.by_term < now - ORDINARY
 
 
 def _brakes(

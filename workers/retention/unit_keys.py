@@ -1,5 +1,6 @@
 """A unit's key on its way out: disabled, enabled again if the disposal is called off, destroyed."""
 
+from workers.errors import Fatal
 from workers.sealing.keys import Unit
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import KeyShredded, NoSuchKey
@@ -10,11 +11,20 @@ from workers.store.retry import Retry
 
 
 async def disabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
-    """Nobody reads or seals with it any more, a cache life from now. False: there is no key to disable."""
+    """Nobody reads or seals with it any more, a cache life from now. False: it is shredded already.
+
+    Raises Fatal where the keystore has never heard of it: what was sealed had a key, so this is no keystore
+    of this archive's, and to write a tombstone here would destroy nothing, and prove it.
+    """
     try:
         await retry.call(lambda: disable(rows, [unit_row(unit)], now))
-    except (NoSuchKey, KeyShredded):
+    except KeyShredded:
         return False
+    except NoSuchKey as error:
+        raise Fatal(
+            f"{'/'.join(unit)} has objects, and the keystore no key of it: {error.message}",
+            remedy="Set STRONGROOM_KEYSTORE_BUCKET and STRONGROOM_KEYSTORE_BUCKET_2 as the archive workers have them",
+        ) from None
     return True
 
 

@@ -17,7 +17,9 @@ PREFIXES = (
     "units/v1/x",
     "units/v1/ws=_platform/src=unclaimed/x",
     "policy/v1/x",
-    "keys/v1/ws=x",
+    "keys/v1/ws=x/l1.json",
+    "keys/v1/ws=x/reader=x",
+    "keys/v1/ws=x/src=x",
     "keys/v1/events/x",
     "keys/v1/tombstones/x",
     "data/ws=x",
@@ -29,7 +31,8 @@ PREFIXES = (
     "probe/x",
     "else",
 )
-KEYS = {"keys/v1/ws=x", "keys/v1/events/x", "keys/v1/tombstones/x"}
+ROWS = {"keys/v1/ws=x/l1.json", "keys/v1/ws=x/reader=x", "keys/v1/ws=x/src=x"}
+KEYS = {*ROWS, "keys/v1/events/x", "keys/v1/tombstones/x"}
 UNCLAIMED = "data/ws=_platform/src=unclaimed/x"
 REPLAYED = {"units/v1/ws=_platform/src=unclaimed/x", "data/ws=x/from=_platform.unclaimed.unclaimed.x"}
 DATA = {key for key in PREFIXES if key.startswith("data/")}
@@ -55,9 +58,13 @@ MAY: dict[str, dict[str, set[str]]] = {
             *("ledger/v1/x", "policy/v1/x", "probe/x", "certificates/v1/x", *UNITS),
             *("retention/v1/pending/x", "retention/v1/approvals/x", *KEYS),
         },
-        WRITE: {"retention/v1/pending/x", "certificates/v1/x", "probe/x", *UNITS, *KEYS},
+        # of keys, units' alone: a stolen one can destroy no workspace's, nor what a person put on record
+        WRITE: {
+            *("retention/v1/pending/x", "certificates/v1/x", "probe/x", *UNITS),
+            *("keys/v1/ws=x/src=x", "keys/v1/tombstones/x"),
+        },
         DELETE: {"retention/v1/pending/x", "probe/x"},
-        PURGE: {"keys/v1/ws=x", *DATA},
+        PURGE: {"keys/v1/ws=x/src=x", *DATA},
     },
     # it reads keys, and can't even make a key come to be
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
@@ -66,7 +73,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         READ: {"fleet.json", "ledger/v1/x", *UNITS, *KEYS},
         WRITE: {"fleet.json", *KEYS},
         DELETE: set(),
-        PURGE: {"keys/v1/ws=x"},
+        PURGE: ROWS,
     },
 }
 

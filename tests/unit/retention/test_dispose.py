@@ -8,12 +8,17 @@ import pytest
 from tests.unit.ledger.world import retry
 from tests.unit.retention.making import NOW, unit, workspace
 from tests.unit.retention.world import DESTROY_AFTER, SHRED_LATENCY, Killed, World, group
+from workers.by import By
+from workers.errors import Fatal
 from workers.intake.dispositions import Clock, Disposition
+from workers.ledger.entries import Writer
+from workers.ledger.unit_chain import Draft, append
 from workers.ledger.unit_chain import head as chain_head
+from workers.ledger.unit_entries import Became, Consumed, Kind
 from workers.retention import names
 from workers.retention.certificate import disposed
 from workers.retention.dispose import Outcome
-from workers.retention.due import Unusable
+from workers.retention.due import Unusable, Verdict
 from workers.retention.holding import recall_all
 from workers.retention.pending import Step
 from workers.sealing.keys import Unit
@@ -94,6 +99,53 @@ async def test_until_it_is_destroyed_it_is_unreadable_and_all_there() -> None:
         await found.keystore().unit_key(GONE, create=True)
     assert await found.contents(found.data) == before
     assert not (await chain_head(found.ledger, GONE, retry())).entries
+
+
+async def test_a_hold_that_leaves_no_mark_on_what_is_pending_is_seen_before_the_last_step() -> None:
+    """As by `workspaces set --legal-hold`, after a worker has read the policy and found it due."""
+    found = await world()
+    await found.disposer().advance(GONE)
+    found.now += DESTROY_AFTER
+
+    class HeldMeanwhile(World):
+        async def verdict(self, unit: Unit) -> Verdict:
+            read = await super().verdict(unit)
+            self.policy["acme"] = workspace(retention_days=30, legal_hold=True)
+            return read
+
+    found.__class__ = HeldMeanwhile
+    assert (await found.disposer().advance(GONE)).outcome is Outcome.RECALLED
+    assert not (await chain_head(found.ledger, GONE, retry())).entries
+    await found.keystore().unit_key(GONE, create=False)
+
+
+async def test_with_another_archives_keystore_nothing_is_deleted() -> None:
+    found = await world()
+    before = await found.contents(found.data)
+    found.keys = found.bucket("other-keys")
+    with pytest.raises(Fatal, match="the keystore no key of it"):
+        await found.dispose(GONE)
+    assert await found.contents(found.data) == before
+    assert not await found.contents(found.keys, "")
+
+
+async def test_an_entry_that_names_anothers_object_deletes_nothing() -> None:
+    found = await world()
+    before = await found.contents(found.data)
+    (victim,) = found.objects(KEPT)
+    draft = Draft(
+        Kind.DISPOSE,
+        "0" * 16,
+        Writer("forger", "test"),
+        By("forger", "host", "retention: forged", NOW),
+        {},
+        (Consumed(victim.key, None, victim.records),),
+        {Became.DISPOSED: {"retention": victim.records}},
+    )
+    await append(found.ledger, await chain_head(found.ledger, GONE, retry()), draft, retry())
+    with pytest.raises(Fatal, match="not of its unit"):
+        await found.dispose(GONE)
+    assert await found.contents(found.data) == before
 
 
 @pytest.mark.parametrize("start", [0, 5])

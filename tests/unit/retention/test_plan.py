@@ -1,9 +1,13 @@
 """A plan is the same whoever makes it; a backlog too large waits for a person, the daily course does not."""
 
 import random
+from typing import Any
 
-from tests.unit.retention.making import DAY, NOW, unit, view, workspace
+import pytest
+
+from tests.unit.retention.making import DAY, HOUR, NOW, unit, view, workspace
 from topics.retention_tasks import codec
+from topics.workspaces import WorkspaceState
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock
 from workers.retention.due import PolicyView, Reason
 from workers.retention.plan import FLEET, Approval, Held, Limits, plan
@@ -47,6 +51,17 @@ def test_the_daily_course_never_brakes() -> None:
     assert [due.held.unit for due in daily.tasks] == [unit(12), unit(11)]
     assert not daily.brakes
     assert daily.kept == {Reason.NOT_YET: 11}
+
+
+@pytest.mark.parametrize("change", [{"retention_days": 1}, {"state": WorkspaceState.CLOSED}])
+def test_a_change_of_policy_brakes_from_the_moment_it_is_in_force(change: dict[str, Any]) -> None:
+    """Its units fall due together, so none of them has been due for long."""
+    changed = workspace(effective_from=NOW - 2 * HOUR, **change)
+    found = plan(view(changed, ZOO), days(5, 40), NOW, LIMITS)
+    assert {brake.scope for brake in found.brakes} == {"acme", FLEET}
+    assert len(found.waiting) == 36
+    assert not found.tasks
+    assert all((due.verdict.at or 0) > NOW - 2 * DAY for due in found.waiting)
 
 
 def test_a_backlog_brakes_its_workspace_and_leaves_the_others_alone() -> None:
