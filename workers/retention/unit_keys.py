@@ -23,7 +23,7 @@ async def disabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
     except NoSuchKey as error:
         raise Fatal(
             f"{'/'.join(unit)} has objects, and the keystore no key of it: {error.message}",
-            remedy="Set STRONGROOM_KEYSTORE_BUCKET and STRONGROOM_KEYSTORE_BUCKET_2 as the archive workers have them",
+            remedy="Give STRONGROOM_KEYSTORE_BUCKET, and its second one, the archive workers' values",
         ) from None
     return True
 
