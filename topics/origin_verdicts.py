@@ -19,10 +19,13 @@ Host = Annotated[str, Meta(pattern=r"\A[!-~]{1,300}\Z")]  # ASCII form: workers/
 
 
 class VerdictKind(StrEnum):
-    BENIGN = "benign"  # a harmless re-host, or a host of the customer's own
+    BENIGN = "benign"  # accept, and flag nothing: the customer approved the host
     SUSPECT = "suspect"  # flag
     COPY = "copy"  # quarantine, where the workspace opted in
     HOSTILE = "hostile"  # reject: only the customer can say so
+
+
+CUSTOMERS = frozenset({VerdictKind.BENIGN, VerdictKind.HOSTILE})  # words that the judge never says
 
 
 class OriginVerdict(PolicyValue, frozen=True, kw_only=True, rename="camel"):
@@ -36,8 +39,8 @@ class OriginVerdict(PolicyValue, frozen=True, kw_only=True, rename="camel"):
     evidence: Annotated[dict[str, float], Meta(max_length=32)] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.kind is VerdictKind.HOSTILE and not self.confirmed:
-            raise ValueError("no rule of ours rejects without the customer's word (docs/origins.md)")
+        if self.confirmed is not (self.kind in CUSTOMERS):
+            raise ValueError("benign and hostile are the customer's word, and no other is (docs/origins.md)")
 
 
 codec = Codec(OriginVerdict)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from topics.ids import checked_customer_id
+from topics.origin_verdicts import OriginVerdict
 from topics.workspaces import Workspace, WorkspaceState
 from topics.write_keys import KeyState, WriteKey, checked_key
 from workers.by import By
@@ -19,7 +20,7 @@ from workers.intake import key_states
 from workers.intake.key_states import Refused
 from workers.ledger import workspace_terms
 from workers.ledger.policy_book import PolicyBook, Publisher
-from workers.ledger.policy_kinds import WORKSPACES, WRITE_KEYS
+from workers.ledger.policy_kinds import ORIGIN_VERDICTS, WORKSPACES, WRITE_KEYS
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -32,6 +33,7 @@ KeyEdit = Callable[[WriteKey | None], WriteKey | None]
 class Books(NamedTuple):
     keys: PolicyBook[WriteKey]
     workspaces: PolicyBook[Workspace]
+    verdicts: PolicyBook[OriginVerdict]
 
 
 class Rotated(NamedTuple):
@@ -44,6 +46,7 @@ def open_books(store: Store, publisher: Publisher, *, prefix: str, retry: Retry)
     return Books(
         PolicyBook(store, WRITE_KEYS, publisher, prefix=prefix, retry=retry),
         PolicyBook(store, WORKSPACES, publisher, prefix=prefix, retry=retry),
+        PolicyBook(store, ORIGIN_VERDICTS, publisher, prefix=prefix, retry=retry),
     )
 
 

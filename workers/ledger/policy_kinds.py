@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from topics import workspaces, write_keys
+from topics import origin_verdicts, workspaces, write_keys
 from topics.codec import Codec, PolicyValue
+from topics.origin_verdicts import OriginVerdict
 from topics.workspaces import Workspace
 from topics.write_keys import WriteKey
-from workers.intake import key_states
+from workers.intake import key_states, verdict_states
 from workers.intake.key_states import Refused
 from workers.ledger.policy_entries import PolicyEntry
 
@@ -55,6 +56,20 @@ WORKSPACES: PolicyKind[Workspace] = PolicyKind(
     action=lambda value: "set",
     effective_from=lambda value: max(value.changed_at, value.effective_from or 0),
 )
+
+ORIGIN_VERDICTS: PolicyKind[OriginVerdict] = PolicyKind(
+    topic=origin_verdicts.NAME,
+    codec=origin_verdicts.codec,
+    key=lambda value: origin_verdicts.subject(value.key, value.host),
+    check=verdict_states.check,
+    workspace=lambda value: value.workspace,
+    action=lambda value: value.kind.value,
+    effective_from=lambda value: value.changed_at,
+)
+
+KINDS: Mapping[str, PolicyKind[Any]] = {
+    kind.topic: kind for kind in (WRITE_KEYS, WORKSPACES, ORIGIN_VERDICTS)
+}
 
 
 def refused(kind: PolicyKind[P], states: Mapping[str, P], entry: PolicyEntry) -> Iterator[str]:

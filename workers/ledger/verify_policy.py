@@ -1,6 +1,6 @@
 """Reads every policy chain from its first entry on: nothing missing, nothing altered, no forbidden change."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from workers.errors import Fatal, Poison
 from workers.ledger import policy_entries as entries
 from workers.ledger.chain import read
 from workers.ledger.policy_entries import FOLD_EVERY, PolicyEntry
-from workers.ledger.policy_kinds import WORKSPACES, WRITE_KEYS, PolicyKind, refused
+from workers.ledger.policy_kinds import KINDS, PolicyKind, refused
 from workers.ledger.verify_deep import Owner
 from workers.ledger.verify_listing import Listed, Listing, in_order
 from workers.ledger.verify_report import Kind, Report
@@ -19,7 +19,6 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 ROOT = "policy/v1/"
-KINDS: Mapping[str, PolicyKind[Any]] = {kind.topic: kind for kind in (WRITE_KEYS, WORKSPACES)}
 
 
 class Found(NamedTuple):

@@ -9,16 +9,27 @@ import msgspec
 import pytest
 
 from tests.contract.policy.world import NOW, Topics, by, impatient, neighbours, set_up, writer
+from topics.origin_verdicts import OriginVerdict, VerdictKind, subject
 from topics.write_keys import KeyState, WriteKey
 from workers.by import By
 from workers.intake.key_states import Refused
 from workers.ledger.policy_commands import Books, abuse_key, add_key, new_key, revoke_key, rotate_key
 from workers.ledger.policy_entries import SHARDS, entry_name, shard_of
+from workers.ledger.verdict_commands import Judged, append_verdict, append_verdicts, confirm_verdicts
 from workers.store.port import Store
 
 DAY_MS = 86_400_000
 
 End = Callable[[Books, str, By], Awaitable[WriteKey]]
+
+COPY = Judged("k1", "acme", "copy.example", VerdictKind.COPY, {"content": 0.84})
+SUSPECT = COPY._replace(kind=VerdictKind.SUSPECT)
+
+
+async def told(store: Store, topics: Topics, kind: VerdictKind) -> dict[str, OriginVerdict]:
+    """The customer's word on COPY's host, from a process of its own."""
+    books = writer(store, topics, impatient())
+    return await confirm_verdicts(books.verdicts, "acme", ["k1"], "copy.example", kind, by("they rang"))
 
 
 async def revoked(store: Store, topics: Topics, key: str, after: float) -> WriteKey:
@@ -155,3 +166,53 @@ class PolicyContract:
         assert new.compacted("write-keys")[keys[0]]["state"] == "revoked"
         assert new.compacted("workspaces") == lost.compacted("workspaces")
         assert await fresh.keys.publish_missing(range(SHARDS)) == 0
+
+    async def test_a_verdict_grows_stronger_and_then_is_the_customers(self, store: Store) -> None:
+        topics = Topics()
+        judge = writer(store, topics).verdicts
+        assert (await append_verdict(judge, SUSPECT, by("foreign pages"))).kind == "suspect"
+        copy = await append_verdict(judge, COPY, by("foreign pages"))
+        assert (copy.kind, copy.confirmed, copy.evidence) == ("copy", False, {"content": 0.84})
+        assert await append_verdict(judge, COPY._replace(evidence={}), by("again")) == copy
+        assert await append_verdict(judge, SUSPECT, by("again")) == copy
+        blocked = (await told(store, topics, VerdictKind.HOSTILE))["k1 copy.example"]
+        assert (blocked.kind, blocked.confirmed, blocked.evidence) == ("hostile", True, {"content": 0.84})
+        assert await told(store, topics, VerdictKind.HOSTILE) == {"k1 copy.example": blocked}
+        approved = (await told(store, topics, VerdictKind.BENIGN))["k1 copy.example"]
+        for judged in (SUSPECT, COPY):
+            assert await append_verdict(judge, judged, by()) == approved
+        assert approved.seq == 4
+        assert topics.compacted("origin-verdicts")["k1 copy.example"]["kind"] == "benign"
+        assert [(line["action"], line["why"]) for line in topics.audit()] == [
+            ("origin-verdicts.suspect", "foreign pages"),
+            ("origin-verdicts.copy", "foreign pages"),
+            ("origin-verdicts.hostile", "they rang"),
+            ("origin-verdicts.benign", "they rang"),
+        ]
+
+    async def test_the_judge_never_undoes_the_customers_word(self, store: Store) -> None:
+        for attempt in range(self.races):
+            topics = Topics()
+            key = f"k{attempt}"
+            copy = COPY._replace(key=key)
+            judged, told = await asyncio.gather(
+                append_verdict(writer(store, topics, impatient()).verdicts, copy, by("evidence")),
+                confirm_verdicts(
+                    writer(store, topics, impatient()).verdicts,
+                    *("acme", [key], copy.host, VerdictKind.BENIGN, by("it is theirs")),
+                ),
+            )
+            name = subject(key, copy.host)
+            assert await writer(store, topics).verdicts.chain.get(name) == told[name]
+            assert told[name].kind == "benign"
+            assert judged in (told[name], msgspec.structs.replace(judged, kind=VerdictKind.COPY))
+            assert topics.compacted("origin-verdicts")[name]["kind"] == "benign"
+
+    async def test_verdicts_come_back_on_a_new_kafka(self, store: Store) -> None:
+        lost, new = Topics(), Topics()
+        many = [COPY._replace(host=f"copy-{n}.example") for n in range(20)]
+        standing = await append_verdicts(writer(store, lost).verdicts, many, by("evidence"))
+        assert len(standing) == 20
+        assert await writer(store, new).verdicts.publish_all() == (20, [])
+        assert new.compacted("origin-verdicts") == lost.compacted("origin-verdicts")
+        assert await writer(store, new).verdicts.chain.everything() == standing

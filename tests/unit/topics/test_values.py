@@ -144,6 +144,8 @@ def test_unknown_fields_survive_and_unknown_versions_do_not(
         (origin_observations.codec, OBSERVATION, {"anonymousIds": list(range(257))}),
         (origin_verdicts.codec, VERDICT, {"host": "two words"}),
         (origin_verdicts.codec, VERDICT, {"kind": "hostile"}),  # without the customer's word
+        (origin_verdicts.codec, VERDICT, {"kind": "benign"}),
+        (origin_verdicts.codec, VERDICT, {"confirmed": True}),  # which the customer can't say
     ],
 )
 def test_nonsense_is_refused(codec: Codec[Any], value: Any, changes: dict[str, Any]) -> None:
