@@ -47,6 +47,13 @@ class OverQuota(StrEnum):
     REJECT = "reject"
 
 
+class OriginPolicy(StrEnum):
+    """What becomes of records from a host that the judge calls a copy."""
+
+    FLAG = "flag"
+    QUARANTINE = "quarantine"  # kept apart for 30 days, and nobody's until they are released
+
+
 class Source(Open, frozen=True, kw_only=True, rename="camel"):
     id: CustomerId
     type: SourceType = SourceType.BROWSER
@@ -64,6 +71,7 @@ class Workspace(PolicyValue, frozen=True, kw_only=True, rename="camel"):
     sources: Annotated[tuple[Source, ...], Meta(max_length=MAX_SOURCES)] = ()
     # host patterns (docs/origins.md, Hosts); none at all: origins are not judged
     allowed_origins: Patterns = ()
+    origins: OriginPolicy = OriginPolicy.FLAG
     retention_days: Days | None = None  # None keeps for ever
     legal_hold: bool = False
     contacts: Annotated[tuple[Contact, ...], Meta(max_length=MAX_CONTACTS)] = ()

@@ -34,7 +34,7 @@ def policy() -> None:
 @policy.command()
 @output.json_option
 def publish(as_json: bool) -> int:
-    """Publish all write keys and workspaces again, from the chains in the bucket.
+    """Publish all write keys, workspaces and verdicts again, from the chains in the bucket.
 
     For a new Kafka, or topics that were lost. Safe to repeat, also while workers run. The whole history is
     read and checked on the way.
@@ -49,7 +49,7 @@ def publish(as_json: bool) -> int:
 def status(as_json: bool) -> int:
     """Show what policy each worker has applied. Exit 1 if one lags, holds or is not heard, or there is none.
 
-    `behind` is in records of write keys and workspaces; `heard` is the time since its last report, `age` that
+    `behind` is in records of all of these topics; `heard` is the time since its last report, `age` that
     of its copy at that time, both in seconds.
     """
     heard, roll = running.run(roll_call.everybody(Settings.load()))

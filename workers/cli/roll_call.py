@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from topics import policy_applied, workspaces, write_keys
+from topics import origin_verdicts, policy_applied, workspaces, write_keys
 from workers import opening
 from workers.cli import output
 from workers.ledger.policy_book import Place
 from workers.observe.roll_call import GONE_AFTER_MS, HEARTBEAT, Answers, Mark, RollCall
 from workers.settings import Settings
 
-TOPICS = (write_keys.NAME, workspaces.NAME)
+TOPICS = (write_keys.NAME, workspaces.NAME, origin_verdicts.NAME)
 WAIT = 30.0  # seconds
 LOOK = 0.05  # seconds between two looks at what was heard
 HEARTBEATS = 2 * HEARTBEAT  # seconds in which each worker that lives is heard, whatever its clock says

@@ -12,6 +12,7 @@ from topics.times import iso_ms
 from topics.workspaces import (
     MAX_BURST,
     MAX_QUOTA,
+    OriginPolicy,
     OverQuota,
     Source,
     SourceType,
@@ -89,6 +90,12 @@ def workspaces() -> None:
     "--allow-origin", "origins", multiple=True, metavar="PATTERN", help="Add a host of the customer's own."
 )
 @click.option(
+    "--origins",
+    "origin_policy",
+    type=click.Choice([choice.value for choice in OriginPolicy]),
+    help="What becomes of records from a host that the judge calls a copy; flag is the default.",
+)
+@click.option(
     "--retention-days", "days", type=Days(), help="Keep records for so long; forever is the default."
 )
 @click.option(
@@ -119,6 +126,7 @@ def set_workspace(  # click calls it, by name
     plan: str | None,
     sources: Sequence[tuple[str, SourceType, tuple[str, ...] | None]],
     origins: Sequence[str],
+    origin_policy: str | None,
     days: int | str | None,
     legal_hold: bool | None,
     quota_records: int | str | None,
@@ -138,6 +146,8 @@ def set_workspace(  # click calls it, by name
     options: dict[str, Any] = {}
     if plan is not None:
         options["plan"] = plan
+    if origin_policy is not None:
+        options["origins"] = OriginPolicy(origin_policy)
     if days is not None:
         options["retention_days"] = None if days == FOREVER else days
     if legal_hold is not None:
@@ -244,6 +254,7 @@ def _show_one(value: Workspace, as_json: bool) -> None:
             "plan": value.plan,
             "sources": [_source(source) for source in value.sources],
             "allowed origins": value.allowed_origins,
+            "copies": "quarantined" if value.origins is OriginPolicy.QUARANTINE else "flagged",
             "retention": _retention(value.retention_days),
             "legal hold": value.legal_hold,
             "quota a key": _quota_words(value),

@@ -4,15 +4,17 @@ It runs for what `sort.py` found no kept decision for: a new key, a new page, a 
 that has a quota. Not kept is what hangs on how much came before: the budget of unknown keys, and quotas.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 
+from topics.origin_verdicts import VerdictKind
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Decided, Outcome, Plan
 from workers.intake.dispositions import UNCLAIMED, Decision, Disposition
 from workers.intake.envelope import Envelope
 from workers.intake.facts import Account, Facts, exact_inputs, page_inputs
 from workers.intake.kept import BEGINNING, PLATFORM_TERMS
-from workers.intake.policy import KnownKey, Policy
+from workers.intake.policy import KnownKey, Policy, Verdicts
 from workers.intake.refusals import HOSTS, OTHERS, Refusal
 from workers.intake.rules import decide
 
@@ -23,12 +25,30 @@ NAME_MAX = 128  # characters: longer ones can't be registered
 class Decider:
     """By one policy, whose changes it follows."""
 
-    def __init__(self, policy: Policy, cached: int, unknown_bytes: int, unknown_share: int) -> None:
+    def __init__(
+        self,
+        policy: Policy,
+        cached: int,
+        unknown_bytes: int,
+        unknown_share: int,
+        verdicts_stale: Callable[[], bool],
+    ) -> None:
         """`cached`: decisions; `unknown_bytes` an hour and partition, `unknown_share` of them for one key."""
         self._policy = policy
+        self._verdicts_stale = verdicts_stale
+        self._believed = True  # what is kept was decided by all verdicts
         self._unknown_bytes, self._unknown_share = unknown_bytes, unknown_share
         self.decided = Decided(cached)
         policy.follow(self.decided.forget_key, self.decided.forget_workspace)
+
+    def keep_clock(self, now: int) -> None:
+        """Forgets what `now` (ms), or the age of the verdicts, has made of no use. Once a chunk."""
+        self.decided.keep_clock(now)
+        believed = not self._verdicts_stale()
+        if believed is not self._believed:
+            self._believed = believed
+            for key in self._policy.judged:
+                self.decided.forget_key(key)
 
     def outcome(
         self,
@@ -76,7 +96,8 @@ class Decider:
             workspace = self._policy.workspace(key.workspace)
             account = Account(workspace, key.source) if workspace is not None else None
         exact = exact_inputs(inputs, envelope)
-        facts = Facts(key, account, appended=appended, now=now, inputs=exact)
+        verdicts = self._verdicts(write_key)
+        facts = Facts(key, account, appended=appended, now=now, inputs=exact, verdicts=verdicts)
         decision = decide(facts)
         refusal = None
         if decision.disposition is Disposition.REJECTED:
@@ -96,7 +117,15 @@ class Decider:
         inputs = page_inputs(envelope)
         exact = exact_inputs(inputs, envelope)
         key = self._policy.write_key(envelope.write_key)
-        facts = Facts(key, plan.account, appended=appended, now=now, inputs=exact, over_quota=True)
+        facts = Facts(
+            key,
+            plan.account,
+            appended=appended,
+            now=now,
+            inputs=exact,
+            over_quota=True,
+            verdicts=self._verdicts(envelope.write_key),
+        )
         decision = decide(facts)
         if decision.disposition is not Disposition.REJECTED:
             outcome = self.decided.outcome(decision)
@@ -110,6 +139,13 @@ class Decider:
         if exact == inputs:
             self.decided.keep_page(plan.over, inputs, outcome)
         return outcome
+
+    def _verdicts(self, write_key: str) -> Verdicts:
+        """Those to decide by: of old ones, those alone that keep out what the customer blocked."""
+        known = self._policy.verdicts(write_key)
+        if self._believed or not known:
+            return known
+        return {host: verdict for host, verdict in known.items() if verdict.kind is VerdictKind.HOSTILE}
 
     def _of_unknown_key(
         self, write_key: str, appended: int, size: int, allowances: Allowances, refused: dict[str, Outcome]

@@ -6,12 +6,13 @@ afterwards: that is what lets `decided.py` keep decisions by everything they dep
 
 from functools import cached_property
 
-from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
+from topics.origin_verdicts import VerdictKind
+from topics.workspaces import OriginPolicy, Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState
-from workers.intake.dispositions import UNCLAIMED
+from workers.intake.dispositions import UNCLAIMED, Clock
 from workers.intake.envelope import Envelope
 from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS, term_of
-from workers.intake.policy import KnownKey
+from workers.intake.policy import NO_VERDICTS, KnownKey, Verdicts
 from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
 from workers.origins.rehosts import Original, of_family, original, prefix_decides_original
@@ -105,6 +106,8 @@ class Account:
         self.own: HostPatterns | None = host_patterns(own) if own else None
         self.limit = limit_of(workspace)
         self.term = term_of(workspace, source_id)
+        self.quarantines = workspace.origins is OriginPolicy.QUARANTINE
+        self.quarantine = term_of(workspace, source_id, Clock.QUARANTINE)
 
 
 class Facts:
@@ -120,18 +123,24 @@ class Facts:
         inputs: PageInputs = NO_PAGE,
         room: int = 0,
         over_quota: bool = False,
+        verdicts: Verdicts = NO_VERDICTS,
     ) -> None:
         self.key = key
         self.account = account  # None: no such key, or its workspace's record has not arrived
         self.appended = appended
         self.room = room  # bytes left for unknown keys once this record is in; negative: it has no room
         self.over_quota = over_quota  # the key had used up what its workspace lets each key send
+        self.verdicts = verdicts  # on hosts that send with the key; the rules believe all of them
         self.until = (
             END if key is None or key.until is None or key.state is not KeyState.RETIRING else key.until
         )
         # whose workspace nobody knows yet is kept as unclaimed
         term = PLATFORM_TERMS[UNCLAIMED] if account is None else account.term
         self.kept_since = term.kept_since(now)
+        # what was appended before is past what a quarantine keeps: only a key with verdicts has one
+        self.quarantined_since = (
+            account.quarantine.kept_since(now) if account is not None and verdicts else BEGINNING
+        )
         self._inputs = inputs
         self._page: Page | None = None
 
@@ -141,6 +150,10 @@ class Facts:
             self._page = Page(self._inputs)
         return self._page
 
+    def said_of(self, host: str | None) -> VerdictKind | None:
+        verdict = self.verdicts.get(host) if host is not None else None
+        return verdict.kind if verdict is not None else None
+
     @property
     def page_was_read(self) -> bool:
         return self._page is not None
@@ -148,6 +161,6 @@ class Facts:
     @property
     def holds(self) -> tuple[int, int]:
         """Append times [from, to) for which everything that the rules read of time stays the same."""
-        limits = (BEGINNING, *sorted((self.until, self.kept_since)), END)
+        limits = (BEGINNING, *sorted((self.until, self.kept_since, self.quarantined_since)), END)
         start = max(limit for limit in limits if limit <= self.appended)
         return start, min(limit for limit in limits if limit > self.appended)

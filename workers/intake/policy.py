@@ -1,24 +1,28 @@
-"""A worker's copy of policy in memory: write keys and workspaces, as the compacted topics bring them.
+"""A worker's copy of policy in memory: write keys, workspaces, verdicts, as the compacted topics bring them.
 
 It keeps the highest `seq` a key, so any order of delivery ends in the same copy, and takes nothing that could
-bring back a key that was stopped: no tombstone, no garbage, no way out of a final state (docs/policy.md).
+bring back what was stopped: no tombstone, no garbage, no way out of a final state (docs/policy.md).
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 
-from topics import workspaces, write_keys
+from topics import origin_verdicts, workspaces, write_keys
 from topics.ids import Reason
+from topics.origin_verdicts import OriginVerdict, VerdictKind
 from topics.workspaces import Workspace
 from topics.write_keys import KeyState, WriteKey
 from workers.errors import Poison
+from workers.intake import verdict_states
 from workers.intake.key_states import TRANSITIONS
 
 FINAL = frozenset(state for state in KeyState if not TRANSITIONS[state])
+COPIES_PER_KEY = 1000  # hosts that the judge called copies: anybody can have names without number
 
 
 class KnownKey(msgspec.Struct, frozen=True, gc=False):
@@ -29,6 +33,17 @@ class KnownKey(msgspec.Struct, frozen=True, gc=False):
     state: KeyState
     until: int | None  # ms since the epoch: when a retiring key ends
     seq: int
+
+
+class KnownVerdict(msgspec.Struct, frozen=True, gc=False):
+    """Of a (write key, host)."""
+
+    kind: VerdictKind
+    seq: int
+
+
+Verdicts = Mapping[str, KnownVerdict]  # by host
+NO_VERDICTS: Verdicts = MappingProxyType({})
 
 
 class _PlainKey(
@@ -58,10 +73,11 @@ class Applied(StrEnum):
     OLDER = "older"  # the copy has this change or a later one
     TOMBSTONE = "tombstone"  # kept out: a deleted revocation would make the key an unknown one
     UNREADABLE = "unreadable"  # kept out: no value of this topic
-    FINAL = "final"  # kept out: it would bring back a revoked or abused key
+    FINAL = "final"  # kept out: it would bring back a revoked or abused key, or undo the customer's word
+    BEYOND = "beyond"  # kept out: one more of a key's copies than are remembered
 
 
-KEPT_OUT = frozenset({Applied.TOMBSTONE, Applied.UNREADABLE, Applied.FINAL})
+KEPT_OUT = frozenset({Applied.TOMBSTONE, Applied.UNREADABLE, Applied.FINAL, Applied.BEYOND})
 
 Touched = Callable[[str], None]
 
@@ -72,6 +88,7 @@ class Policy:
     def __init__(self) -> None:
         self._keys: dict[str, KnownKey] = {}
         self._workspaces: dict[str, Workspace] = {}
+        self._verdicts: dict[str, dict[str, KnownVerdict]] = {}  # write key → host → what is said of it
         # ids that were checked; one string for the many keys that name a workspace or source
         self._workspace_ids: dict[str, str] = {}
         self._source_ids: dict[str, str] = {}
@@ -86,6 +103,15 @@ class Policy:
     def workspace(self, workspace: str) -> Workspace | None:
         return self._workspaces.get(workspace)
 
+    def verdicts(self, key: str) -> Verdicts:
+        """On hosts that send with this write key; none that is only suspect, for it changes nothing."""
+        return self._verdicts.get(key, NO_VERDICTS)
+
+    @property
+    def judged(self) -> Collection[str]:
+        """Write keys that have verdicts."""
+        return self._verdicts.keys()
+
     @property
     def workspaces(self) -> Mapping[str, Workspace]:
         """All of them, by id."""
@@ -95,7 +121,8 @@ class Policy:
         return len(self._keys)
 
     def follow(self, write_key: Touched, workspace: Touched) -> None:
-        """From now on calls `write_key` with each key that changes, `workspace` with each workspace's id."""
+        """From now on calls `write_key` with each key that changes, or on whose hosts a verdict does;
+        `workspace` with each workspace's id."""
         self._followers.append((write_key, workspace))
 
     def apply_write_key(self, value: bytes | None) -> Applied:
@@ -116,6 +143,13 @@ class Policy:
             meant = (key or b"").decode(errors="replace")
             if meant in self._workspaces:
                 self.in_doubt.add(meant)
+        return outcome
+
+    def apply_verdict(self, value: bytes | None) -> Applied:
+        """Takes one record of origin-verdicts; whatever it holds, nothing is raised."""
+        outcome = self._apply_verdict(value)
+        if outcome in KEPT_OUT:
+            self.kept_out[origin_verdicts.NAME, outcome] += 1
         return outcome
 
     def _apply_write_key(self, value: bytes | None) -> Applied:
@@ -178,3 +212,33 @@ class Policy:
         for _, workspace in self._followers:
             workspace(new.id)
         return Applied.APPLIED
+
+    def _apply_verdict(self, value: bytes | None) -> Applied:
+        if value is None:
+            return Applied.TOMBSTONE
+        try:
+            new = origin_verdicts.codec.read(value)
+        except Poison:
+            return Applied.UNREADABLE
+        of_key = self._verdicts.get(new.key, {})
+        known = of_key.get(new.host)
+        outcome = _outcome(known, new, len(of_key))
+        if outcome is Applied.APPLIED and (known is not None or new.kind is not VerdictKind.SUSPECT):
+            self._verdicts[new.key] = of_key
+            of_key[new.host] = KnownVerdict(new.kind, new.seq)
+            if known is None or known.kind is not new.kind:
+                for write_key, _ in self._followers:
+                    write_key(new.key)
+        return outcome
+
+
+def _outcome(known: KnownVerdict | None, new: OriginVerdict, hosts: int) -> Applied:
+    """`hosts`: of the key, on which there are verdicts."""
+    if known is None:
+        beyond = new.kind is VerdictKind.COPY and hosts >= COPIES_PER_KEY
+        return Applied.BEYOND if beyond else Applied.APPLIED
+    if new.seq <= known.seq:
+        return Applied.OLDER
+    if new.kind is not known.kind and new.kind not in verdict_states.TRANSITIONS[known.kind]:
+        return Applied.FINAL
+    return Applied.APPLIED

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from topics.origin_verdicts import VerdictKind
 from topics.workspaces import OverQuota
 from topics.write_keys import KeyState
-from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition
+from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition, clock_of
 from workers.intake.envelope import UNREADABLE
 from workers.intake.facts import Facts
 from workers.origins.hosts import HostPatterns
@@ -80,6 +81,25 @@ def _own_hosts(facts: Facts) -> HostPatterns | None:
     return account.own if account.browser or facts.page.of_browser else None
 
 
+def _origin_is_blocked(facts: Facts) -> bool:
+    """By the customer's word, whatever hosts it lists, or none."""
+    if not facts.verdicts or facts.account is None:
+        return False
+    if not facts.account.browser and not facts.page.of_browser:
+        return False
+    host = facts.page.witness or facts.page.claim  # without a witness what the page says must do
+    return facts.said_of(host) is VerdictKind.HOSTILE
+
+
+def _origin_is_a_copy(facts: Facts) -> bool:
+    """The customer's own list goes before the judge's word, and so does whose page a re-host shows."""
+    if not facts.verdicts or facts.account is None or not facts.account.quarantines:
+        return False
+    if facts.appended < facts.quarantined_since:
+        return False
+    return _witness_is_foreign(facts) and facts.said_of(facts.page.witness) is VerdictKind.COPY
+
+
 def _witness_is_anothers(facts: Facts) -> bool:
     own = _own_hosts(facts)
     return own is not None and facts.page.witness is not None and facts.page.witness not in own
@@ -91,7 +111,11 @@ def _claim_is_anothers(facts: Facts) -> bool:
 
 
 def _witness_is_foreign(facts: Facts) -> bool:
-    return _witness_is_anothers(facts) and _is_foreign(facts, facts.page.witness_original)
+    return (
+        _witness_is_anothers(facts)
+        and facts.said_of(facts.page.witness) is not VerdictKind.BENIGN
+        and _is_foreign(facts, facts.page.witness_original)
+    )
 
 
 def _claim_shadows_the_witness(facts: Facts) -> bool:
@@ -102,12 +126,25 @@ def _claim_shadows_the_witness(facts: Facts) -> bool:
 
 
 def _claim_is_foreign(facts: Facts) -> bool:
-    return _claim_is_anothers(facts) and _is_foreign(facts, facts.page.claim_original)
+    return (
+        _claim_is_anothers(facts)
+        and facts.said_of(facts.page.claim) is not VerdictKind.BENIGN
+        and _is_foreign(facts, facts.page.claim_original)
+    )
 
 
 def _is_foreign(facts: Facts, original: Original | None) -> bool:
     own = _own_hosts(facts)
     return own is not None and (original is None or original.host not in own)
+
+
+def _origin_is_approved(facts: Facts) -> bool:
+    """Behind the rules of foreign hosts, as `_page_is_rehosted`."""
+    if not facts.verdicts:
+        return False
+    return (_witness_is_anothers(facts) and facts.said_of(facts.page.witness) is VerdictKind.BENIGN) or (
+        _claim_is_anothers(facts) and facts.said_of(facts.page.claim) is VerdictKind.BENIGN
+    )
 
 
 def _page_is_rehosted(facts: Facts) -> bool:
@@ -177,10 +214,23 @@ RULES: tuple[Rule, ...] = (
         _day_is_past_retention,
     ),
     Rule(
+        "blocked_origin",
+        Disposition.REJECTED,
+        "It comes from a host that the customer has blocked (Origin, else Referer, else the page's address).",
+        _origin_is_blocked,
+    ),
+    Rule(
         "over_quota_rejected",
         Disposition.REJECTED,
         "The write key had used up its quota, and the workspace chose to reject what is over it.",
         _over_quota_and_rejected,
+    ),
+    Rule(
+        "copied_origin",
+        Disposition.QUARANTINED,
+        "A browser sent it from a host that the judge calls a copy, and the workspace chose to quarantine "
+        "such. Kept for 30 days at most, and released or discarded by the customer's word.",
+        _origin_is_a_copy,
     ),
     Rule(
         "canonical_shadow",
@@ -215,6 +265,12 @@ RULES: tuple[Rule, ...] = (
         _over_quota_and_flagged,
     ),
     Rule(
+        "approved_origin",
+        Disposition.ACCEPTED,
+        "Its host is none that the workspace lists, and the customer has approved it.",
+        _origin_is_approved,
+    ),
+    Rule(
         "rehosted",
         Disposition.ACCEPTED,
         "A translation, cache, archive or proxy of one of its pages: the address holds a host that it lists.",
@@ -240,4 +296,6 @@ def decide(facts: Facts) -> Decision:
     rule = next(rule for rule in RULES if rule.applies(facts))
     if rule.unclaimed or facts.key is None:
         return Decision(rule.disposition, rule.name, PLATFORM, UNCLAIMED, Clock.UNCLAIMED)
-    return Decision(rule.disposition, rule.name, facts.key.workspace, facts.key.source)
+    workspace, source = facts.key.workspace, facts.key.source
+    clock = clock_of(workspace, source, rule.disposition)
+    return Decision(rule.disposition, rule.name, workspace, source, clock)

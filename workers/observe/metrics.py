@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.metrics import MetricWrapperBase
 
-from topics import workspaces, write_keys
+from topics import origin_verdicts, workspaces, write_keys
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
@@ -94,7 +94,7 @@ def _histograms(
 
 
 DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
-POLICY_TOPICS = (write_keys.NAME, workspaces.NAME)
+POLICY_TOPICS = (write_keys.NAME, workspaces.NAME, origin_verdicts.NAME)
 # declared holds: nothing moves, and nothing is wrong with this worker; the first three are a store's answers
 HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale", "kafka_silent")
 # -- records ---------------------------------------------------------------------------------------

@@ -102,7 +102,11 @@ async def _archive(settings: Settings) -> None:
         claims = await Claims.on(topic, surroundings.log, surroundings.ledger, writer, retry, now)
         owner = Owner(
             claims,
-            Sorter(policy, SortLimits(unknown_key_bytes=settings.unknown_key_bytes_max)),
+            Sorter(
+                policy,
+                SortLimits(unknown_key_bytes=settings.unknown_key_bytes_max),
+                copy.verdicts_stale,
+            ),
             copy,
             flusher,
             Limits(

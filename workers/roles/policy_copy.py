@@ -1,4 +1,4 @@
-"""This worker's copy of keys and workspaces: read whole before the first fetch, then followed."""
+"""This worker's copy of keys, workspaces and verdicts: read whole before the first fetch, then followed."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 
-from topics import workspaces, write_keys
+from topics import origin_verdicts, workspaces, write_keys
 from topics.policy_applied import Applied as AppliedTopic
 from workers.intake.policy import KEPT_OUT, Applied, Policy
 from workers.observe import metrics
@@ -26,7 +26,7 @@ class PolicyCopy:
         policy: Policy,
         stale_after: float,
         now: Callable[[], int],
-        topics: Collection[str] = (write_keys.NAME, workspaces.NAME),
+        topics: Collection[str] = (write_keys.NAME, workspaces.NAME, origin_verdicts.NAME),
     ) -> None:
         self._stale_after = stale_after  # seconds
         self._now = now  # ms since the epoch
@@ -38,11 +38,18 @@ class PolicyCopy:
         def workspace(key: bytes | None, value: bytes | None) -> None:
             self._tell(workspaces.NAME, policy.apply_workspace(value, key))
 
+        def verdict(key: bytes | None, value: bytes | None) -> None:
+            self._tell(origin_verdicts.NAME, policy.apply_verdict(value))
+
         self.readers = {
             topic: CompactedReader(
                 connection, topic_prefix + topic, apply, followed=partial(self._followed, topic)
             )
-            for topic, apply in ((write_keys.NAME, key), (workspaces.NAME, workspace))
+            for topic, apply in (
+                (write_keys.NAME, key),
+                (workspaces.NAME, workspace),
+                (origin_verdicts.NAME, verdict),
+            )
             if topic in topics
         }
 
@@ -64,8 +71,12 @@ class PolicyCopy:
         return self.age() > self._stale_after
 
     def age(self) -> float:
-        """Seconds; of the oldest of them."""
-        return max(reader.age() for reader in self.readers.values())
+        """Seconds; of the older one of write keys and workspaces."""
+        return max(reader.age() for topic, reader in self.readers.items() if topic != origin_verdicts.NAME)
+
+    def verdicts_stale(self) -> bool:
+        """Nothing waits for verdicts: by old ones records are only flagged, and what is blocked stays out."""
+        return self.readers[origin_verdicts.NAME].age() > self._stale_after
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(reader.version) for name, reader in self.readers.items()}

@@ -128,7 +128,8 @@ async def open_replay(
             uploaded=step,
         )
         log.info("policy_loaded", keys=len(policy), versions=copy.versions())
-        yield Replay(keys, flusher, policy, copy.stale, copy.versions, host, step), copy
+        replay = Replay(keys, flusher, policy, copy.stale, copy.versions, host, step, copy.verdicts_stale)
+        yield replay, copy
 
 
 def measure(found: Pass, ended: int) -> None:

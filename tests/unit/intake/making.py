@@ -5,8 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from topics import workspaces, write_keys
-from topics.workspaces import OverQuota, Source, Workspace, WorkspaceState
+from topics import origin_verdicts, workspaces, write_keys
+from topics.origin_verdicts import CUSTOMERS, OriginVerdict, VerdictKind
+from topics.workspaces import OriginPolicy, OverQuota, Source, Workspace, WorkspaceState
 from topics.write_keys import KeyState, WriteKey
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import Policy
@@ -68,6 +69,7 @@ def workspace_record(
     effective_from: int | None = None,
     seq: int = 1,
     quota: Quota | None = None,
+    origins: OriginPolicy = OriginPolicy.FLAG,
 ) -> bytes:
     return workspaces.codec.encode(
         Workspace(
@@ -75,6 +77,7 @@ def workspace_record(
             state=state,
             sources=tuple(sources),
             allowed_origins=tuple(allowed),
+            origins=origins,
             retention_days=days,
             legal_hold=hold,
             effective_from=effective_from,
@@ -86,12 +89,33 @@ def workspace_record(
     )
 
 
-def policy_of(keys: Iterable[bytes] = (), accounts: Iterable[bytes] = ()) -> Policy:
+def verdict_record(
+    kind: VerdictKind = VerdictKind.COPY, host: str = "copy.example", *, key: str = "known", seq: int = 1
+) -> bytes:
+    return origin_verdicts.codec.encode(
+        OriginVerdict(
+            key=key,
+            workspace="acme",
+            host=host,
+            kind=kind,
+            confirmed=kind in CUSTOMERS,
+            changed_at=NOW,
+            shard=0,
+            seq=seq,
+        )
+    )
+
+
+def policy_of(
+    keys: Iterable[bytes] = (), accounts: Iterable[bytes] = (), verdicts: Iterable[bytes] = ()
+) -> Policy:
     policy = Policy()
     for account in accounts:
         policy.apply_workspace(account)
     for key in keys:
         policy.apply_write_key(key)
+    for verdict in verdicts:
+        policy.apply_verdict(verdict)
     return policy
 
 

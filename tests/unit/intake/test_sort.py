@@ -19,9 +19,11 @@ from tests.unit.intake.making import (
     key_record,
     policy_of,
     sort_all,
+    verdict_record,
     workspace_record,
 )
-from topics.workspaces import Source, SourceType, WorkspaceState
+from topics.origin_verdicts import VerdictKind
+from topics.workspaces import OriginPolicy, Source, SourceType, WorkspaceState
 from topics.write_keys import KeyState
 from workers.intake import rules
 from workers.intake.dispositions import (
@@ -295,9 +297,18 @@ updates = st.one_of(
         allowed=st.sampled_from([(), ("good.com",), ("[*.]copy.example", "*.co.uk")]),
         days=st.sampled_from([None, 1, 30]),
         hold=st.booleans(),
+        origins=st.sampled_from(OriginPolicy),
         effective_from=st.sampled_from([None, NOW - 1, NOW, NOW + 1, NOW + DAY]),
         seq=st.integers(1, 9),
     ).map(lambda value: ("workspace", value)),
+    st.builds(
+        verdict_record,
+        st.sampled_from(VerdictKind),
+        st.sampled_from(["copy.example", "good.com", "good.com.evil.com", "www-good-com.translate.goog"]),
+        key=st.sampled_from(KEYS),
+        seq=st.integers(1, 9),
+    ).map(lambda value: ("verdict", value)),
+    st.booleans().map(lambda value: ("stale", value)),
 )
 chunks = st.lists(records, min_size=1, max_size=6).map(lambda value: ("sort", value))
 clocks = st.sampled_from([-DAY, -1, 0, 1, DAY // 2, DAY, 31 * DAY]).map(lambda value: ("wait", value))
@@ -307,7 +318,8 @@ clocks = st.sampled_from([-DAY, -1, 0, 1, DAY // 2, DAY, 31 * DAY]).map(lambda v
 @given(st.lists(updates | chunks | chunks | clocks, max_size=24), st.sampled_from([0, 1, 3, 1000]))
 def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached: int) -> None:
     policy = starting_policy()
-    keeping = Sorter(policy, SortLimits(cached_decisions=cached))
+    stale = [False]
+    keeping = Sorter(policy, SortLimits(cached_decisions=cached), lambda: stale[0])
     now = NOW
     for what, value in steps:
         if what == "wait":
@@ -316,6 +328,11 @@ def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached
         elif what == "key":
             assert isinstance(value, bytes)
             policy.apply_write_key(value)
+        elif what == "stale":
+            stale[0] = bool(value)
+        elif what == "verdict":
+            assert isinstance(value, bytes)
+            policy.apply_verdict(value)
         elif what == "workspace":
             assert isinstance(value, bytes)
             policy.apply_workspace(value)
@@ -324,7 +341,7 @@ def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached
             kept, fresh = Sorting(), Sorting()
             keeping.sort(value, now=now, into=kept)
             for record in value:
-                Sorter(policy).sort([record], now=now, into=fresh)
+                Sorter(policy, verdicts_stale=lambda: stale[0]).sort([record], now=now, into=fresh)
             assert kept.counts == fresh.counts
             assert {group: sorted(lines) for group, lines in kept.lines.items()} == {
                 group: sorted(lines) for group, lines in fresh.lines.items()

@@ -1,5 +1,7 @@
 """The worker's copy says that something was applied, whatever it was, how late, and up to where of a log."""
 
+from time import monotonic
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -36,8 +38,18 @@ async def test_before_it_is_loaded_nothing_is_applied() -> None:
     assert copy.applied() == (
         Applied(topic="write-keys", topic_id="", version=()),
         Applied(topic="workspaces", topic_id="", version=()),
+        Applied(topic="origin-verdicts", topic_id="", version=()),
     )
     assert copy.stale()
+    assert copy.verdicts_stale()
+
+
+async def test_verdicts_are_waited_for_by_nobody() -> None:
+    copy = copy_of(Policy())
+    for reader in copy.readers.values():
+        reader._fresh_at = monotonic()
+    copy.readers["origin-verdicts"]._fresh_at = monotonic() - 6
+    assert (copy.stale(), copy.verdicts_stale()) == (False, True)
 
 
 @pytest.mark.parametrize(("value", "cause"), [(b"garbage", "unreadable"), (None, "tombstone")])
