@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "keystore": ("workers.cli.keystore", "Show, rotate and shred the keys that seal the archive."),
     "ledger": ("workers.cli.ledger", "Show what the ledger says, and put losses on record."),
     "manifest": ("workers.cli.manifest", "List archived objects with what opens them, as JSON lines."),
+    "origins": ("workers.cli.origins", "Show hosts that send with customers' keys; approve or block them."),
     "orphans": ("workers.cli.orphans", "List and sweep objects that crashes left behind."),
     "policy": ("workers.cli.policy", "Spread policy to Kafka, and show which workers have applied it."),
     "read": ("workers.cli.read", "Print archived records, decrypted, through the ledger."),

@@ -32,14 +32,16 @@ wait_option = click.option(
 )
 
 
-async def applied_by_all(settings: Settings, placed: Mapping[str, Place | None], seconds: float) -> Answers:
-    """Waits until every live worker has applied write keys that were published at these places.
+async def applied_by_all(
+    settings: Settings, placed: Mapping[str, Place | None], seconds: float, topic: str = write_keys.NAME
+) -> Answers:
+    """Waits until every live worker has applied values that were published at these places of a topic.
 
-    A key that somebody else has published stands somewhere before the topic's end.
+    One that somebody else has published stands somewhere before the topic's end.
     """
-    topic, log = settings.topic_prefix + write_keys.NAME, _log(settings)
+    log = _log(settings)
     try:
-        extent = await log.extent(topic)
+        extent = await log.extent(settings.topic_prefix + topic)
     finally:
         await log.close()
     offsets: dict[int, int] = {}
@@ -49,7 +51,7 @@ async def applied_by_all(settings: Settings, placed: Mapping[str, Place | None],
             break
         offsets[place.partition] = max(place.offset, offsets.get(place.partition, -1))
     async with open_roll_call(settings) as roll:
-        roll.begin((Mark(write_keys.NAME, extent.topic_id, offsets),))
+        roll.begin((Mark(topic, extent.topic_id, offsets),))
         return await answers(roll, seconds, enough=lambda heard: bool(heard.confirmed) and not heard.lagging)
 
 
