@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate fuzz model torture bench bench-revocation soak stack stack-down clean
+.PHONY: help run test lint format simulate simulate-origins fuzz model torture bench bench-revocation soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ format: $(VENV)/dev.stamp  ## mend what ruff can mend
 
 simulate: $(VENV)/dev.stamp  ## break the archive in simulated schedules (SEEDS=n, SEED=n for one again, PLAN=file)
 	@$(BIN)/python -m tests.simulation.run $(if $(SEEDS),--seeds $(SEEDS)) $(if $(SEED),--seed $(SEED)) $(if $(PLAN),--plan $(PLAN))
+
+simulate-origins: $(VENV)/dev.stamp  ## copies, and what looks like one: what the judge catches and spares (SEEDS=n)
+	@$(BIN)/python -m tests.simulation.origins.report $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
 
 fuzz: $(VENV)/dev.stamp  ## what reads sealed objects' headers and the keystore's rows, on bytes of all kinds (SECONDS=n)
 	@$(BIN)/python -m tests.fuzz.headers --seconds $(or $(SECONDS),60) $(ARGS)

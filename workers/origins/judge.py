@@ -90,7 +90,7 @@ class Judge:
         if not copied and not content.suspicious(rules):
             host.noticed_at = host.matched_at = host.due = None
             return None
-        weighed = weigh(key, name, host, rules)
+        weighed = weigh(key, name, host, content.told, rules)
         host.noticed_at = _since(host.noticed_at, now, stands=copied or bool(weighed.families))
         host.matched_at = _since(host.matched_at, now, stands=copied)
         host.due = self._due(host, now)

@@ -27,7 +27,7 @@ HELD = {
     "shadow_period": "the judge is in its shadow period for this key",
     "no_second_family": "there is no other evidence than its pages",
     "networks": "its visitors are of too few networks",
-    "visitors": "it has too few visitors",
+    "visitors": "it has too few visitors, or few for the pages they see",
     "user_overlap": "users of the customer's are signed in there",
     "own_domain": "it lies under a domain of the customer's own",
     "rehost": "it is a known translator, cache, archive or proxy",
@@ -53,7 +53,8 @@ class Rules(msgspec.Struct, frozen=True):
     pages: int = 10  # distinct, that can be told
     match: float = 0.7  # Wilson's lower bound of the share that the customer has too
     networks: int = 3  # or one forger could frame a partner's site
-    visitors: int = 8  # or colleagues who look at a preview would be enough
+    visitors: int = 6  # or colleagues who look at a preview would be enough;
+    pages_a_visitor: float = 3.0  # and they see many pages each
     shared_users: int = 2  # that speak against a copy: one may be written into the copied page
     suspect: float = 0.5  # the bound for a suspicion: 5 of 5 pages have 0.57
     suspect_pages: int = 5
@@ -87,8 +88,8 @@ class Weighed(NamedTuple):
     figures: dict[str, float]
 
 
-def weigh(key: KeyState, name: str, host: HostState, rules: Rules) -> Weighed:
-    """All of a host but its pages and the brakes."""
+def weigh(key: KeyState, name: str, host: HostState, told: int, rules: Rules) -> Weighed:
+    """All of a host but its pages, of which so many are `told`, and the brakes."""
     seen = host.evidence
     visitors, known_visitors = seen.visitors.compared(key.own.visitors)
     known_users = seen.users.compared(key.own.users)[1]
@@ -111,7 +112,7 @@ def weigh(key: KeyState, name: str, host: HostState, rules: Rules) -> Weighed:
         "shadow_period": key.in_learning(key.clock - rules.shadow),
         "no_second_family": not families,
         "networks": len(seen.networks) < rules.networks,
-        "visitors": seen.visitors.count() < rules.visitors,
+        "visitors": seen.visitors.count() < max(rules.visitors, told / rules.pages_a_visitor),
         "user_overlap": known_users >= rules.shared_users,
         "own_domain": under_own_domain(name, key),
         "rehost": of_family(name),

@@ -41,7 +41,8 @@ def test_a_copy_of_the_pages_with_other_evidence_is_a_copy() -> None:
         ("pages", {"pages": range(9)}),
         ("pages", {"pages": [*range(12), *range(5000, 5004)]}),
         ("networks", {"networks": 2}),
-        ("visitors", {"visitors": 7}),
+        ("visitors", {"visitors": 5}),
+        ("visitors", {"visitors": 12, "pages": range(40)}),
         ("no_second_family", {"visitors": 12, "canonical_shadows": 0, "anonymous_ids": visitor_hashes(
             ["own visitor 1", *(f"v{n}" for n in range(12))])}),
         ("user_overlap", {"user_ids": visitor_hashes(["user 1", "user 2"])}),

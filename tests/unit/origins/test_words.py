@@ -12,7 +12,7 @@ from workers.origins.words import NAMES, evidence_words, verdict_words
 
 def test_every_figure_that_the_judge_gives_has_words() -> None:
     figures = weigh(
-        KeyState("acme", "site"), "copy.example", HostState(first_at=NOW, last_at=NOW), Rules()
+        KeyState("acme", "site"), "copy.example", HostState(first_at=NOW, last_at=NOW), 0, Rules()
     ).figures
     assert figures.keys() | {"pages_told", "pages_found", "content_match"} == NAMES
 
