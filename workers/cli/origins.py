@@ -12,6 +12,7 @@ from topics.times import iso_ms
 from topics.write_keys import KeyState
 from workers.cli import output, roll_call, running
 from workers.cli.origin_chains import keys_of, keys_option, read_chains, workspace_option
+from workers.cli.origin_observed import learn, simulate
 from workers.cli.origin_quarantine import discard, release
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
@@ -26,11 +27,11 @@ LIVE = frozenset({KeyState.ACTIVE, KeyState.RETIRING})
 
 @click.group()
 def origins() -> None:
-    """Show hosts that send with customers' write keys; approve, block, release, discard."""
+    """Show hosts that send with customers' write keys, and put the customer's word on record."""
 
 
-origins.add_command(release)
-origins.add_command(discard)
+for command in (release, discard, simulate, learn):
+    origins.add_command(command)
 
 
 @origins.command("list")

@@ -13,6 +13,8 @@ from tests.contract.quarantine.world import QUARANTINE, archived, quarantining
 from tests.contract.replay.world import SITE, World
 from tests.unit.intake.making import NOW, TODAY
 from tests.unit.ledger.world import MarkingKeys
+from tests.unit.origins.observing import observation
+from topics import origin_observations
 from topics.origin_verdicts import VerdictKind
 from workers import __main__, opening
 from workers.cli import origin_quarantine, running
@@ -20,6 +22,7 @@ from workers.errors import Retryable
 from workers.ledger.verdict_commands import Judged, append_verdict
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
+from workers.stream import recent
 
 FOUND = {
     "pages_told": 12.0,
@@ -75,6 +78,13 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     @asynccontextmanager
     async def keystore(settings: object) -> AsyncIterator[object]:
         yield MarkingKeys()
+
+    async def read_since(
+        connection: object, topic: str, since: int, *, follow: bool
+    ) -> AsyncIterator[list[bytes]]:
+        yield [value for name, _, value in topics.log if name == topic]
+
+    monkeypatch.setattr(recent, "read_since", read_since)
 
     @asynccontextmanager
     async def publisher(settings: object) -> AsyncIterator[Topics]:
@@ -213,6 +223,60 @@ def test_what_is_discarded_is_gone_unless_there_is_a_hold(shell: Shell) -> None:
     assert gone.json == [{"day": TODAY, "source": "site", "became": "discarded", "records": 3}]
     assert shell.ids(QUARANTINE) == Counter(["o0"])
     assert shell.ids(SITE) == Counter(["own0"])
+
+
+def seen(shell: Shell, *observed: tuple[str, int], **fields: Any) -> None:
+    for host, records in observed:
+        value = origin_observations.codec.encode(observation(host, records, key="known", **fields))
+        shell.topics.log.append(("eu.origin-observations", b"known", value))
+
+
+def test_a_proposed_policy_is_tried_on_what_was_seen(shell: Shell) -> None:
+    shell("workspaces", "set", "acme", "--origins", "flag", "--allow-origin", "[*.]shop.example")
+    shell.judge()
+    nothing = shell.origins("simulate", "--workspace", "acme")
+    assert "no host of acme was seen in the last 24 h" in nothing.err
+    seen(shell, ("www.shop.example", 9000), ("copy.example", 312), ("new.example", 50))
+    shell.topics.log.append(("eu.origin-observations", b"known", b"garbage"))
+    tried = shell.origins("simulate", "--workspace", "acme", "--origins", "quarantine", "--since", "2h")
+    assert tried.out.splitlines() == [
+        "source\tkey\thost\trecords\tnow\tthen\tverdict",
+        "web\tknown\tcopy.example\t312\tflagged\tquarantined\tcopy",
+    ]
+    assert "Of 9,362 records of acme that were seen in the last 2 h" in tried.err
+    assert "would have been quarantined: 312 (0 as it stands)" in tried.err
+    assert "would have been accepted: 9,000 (as now)" in tried.err
+    assert "1 records of eu.origin-observations can't be read" in tried.err
+    other = shell.origins(
+        *("simulate", "--workspace", "acme", "--allow-origin", "new.example", "--block", "copy.example"),
+        "--json",
+    ).json
+    assert other["then"] == {
+        "accepted": 9050, "flagged": 0, "quarantined": 0, "rejected": 312, "rehosted": 0,
+    }  # fmt: skip
+    assert [row["host"] for row in other["hosts"]] == ["copy.example", "new.example"]
+    assert shell.origins("simulate", "--workspace", "acme", "--allow-origin", "*.com").code == 1
+    # nothing was changed
+    assert shell("workspaces", "show", "acme", "--json").json["allowedOrigins"] == ["[*.]shop.example"]
+    assert len(shell.origins("list", "--json").json) == 1
+
+
+def test_a_list_of_own_hosts_is_proposed_from_what_was_seen(shell: Shell) -> None:
+    assert "no host of acme" in shell.origins("learn", "--workspace", "acme").err
+    shell.judge()
+    seen(shell, ("www.shop.example", 9000), ("shop.example", 500), ("copy.example", 312), ("rare.example", 3))
+    learnt = shell.origins("learn", "--workspace", "acme")
+    assert learnt.out.splitlines()[1].split("\t")[:3] == [
+        "[*.]shop.example",
+        "shop.example, www.shop.example",
+        "9500",
+    ]
+    assert "workspaces set acme --allow-origin '[*.]shop.example'" in learnt.err
+    rows = shell.origins("learn", "--workspace", "acme", "--json").json
+    assert {row["hosts"][0]: row["why"] for row in rows[1:]} == {
+        "copy.example": "the judge calls it a copy",
+        "rare.example": "it has too few of the records",
+    }
 
 
 def test_without_kafka_the_word_stands_and_the_command_says_so(shell: Shell) -> None:
