@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 import msgspec
 from msgspec.structs import replace as replace_fields
 
-from topics import workspaces, write_keys
+from topics import origin_verdicts, workspaces, write_keys
+from topics.origin_verdicts import OriginVerdict, VerdictKind
 from topics.workspaces import OverQuota, Source, SourceType, Workspace
 from topics.write_keys import KeyState, WriteKey
 from workers.intake import envelope
@@ -24,6 +25,7 @@ NOW = 1_795_600_000_000
 KEYS = 200
 RECORDS = 1360  # of 770 bytes: a fetch of 1 MiB
 ROUNDS = 60
+VERDICTS = 50  # hosts that each key has copies on
 
 
 @dataclass
@@ -74,6 +76,20 @@ def workspace_of(number: int, seq: int) -> Workspace:
         changed_at=NOW,
         shard=0,
         seq=seq,
+    )
+
+
+def verdict_of(key: int, host: str) -> bytes:
+    return origin_verdicts.codec.encode(
+        OriginVerdict(
+            key=f"wk_{key:016x}",
+            workspace=f"ws-{key // 4}",
+            host=host,
+            kind=VerdictKind.COPY,
+            changed_at=NOW,
+            shard=0,
+            seq=1,
+        )
     )
 
 
@@ -155,6 +171,15 @@ def main() -> None:
     def sort_with_quotas() -> None:
         metered.sort(records, now=NOW, into=Sorting())
 
+    judged = policy_of(KEYS)
+    for key in range(KEYS):
+        for host in range(VERDICTS):
+            judged.apply_verdict(verdict_of(key, f"copy-{host}.example"))
+    with_verdicts = Sorter(judged)
+
+    def sort_with_verdicts() -> None:
+        with_verdicts.sort(records, now=NOW, into=Sorting())
+
     updates = iter(range(2, 10**9))
 
     def sort_with_updates() -> None:
@@ -174,6 +199,7 @@ def main() -> None:
         "decode only": decode,
         "whole sort": sort,
         "with quotas": sort_with_quotas,
+        "with verdicts": sort_with_verdicts,
         "with updates": sort_with_updates,
         "nothing kept": sort_changed(lambda value, _: value),
         "unknown keys": sort_changed(lambda value, offset: value.replace(b'"wk_', b'"%d_' % offset)),

@@ -121,7 +121,8 @@ def block(
 ) -> int:
     """Reject what HOST sends, by the customer's word: for all write keys of the workspace, or --key.
 
-    What was stored of it stays as it is. A write key that is made later does not know of it.
+    What was stored of it stays as it is. It holds for a key that one of these is rotated to, and for no other
+    that is added later.
     """
     return _confirm(host, workspace, keys, VerdictKind.HOSTILE, reason, wait, as_json)
 

@@ -11,7 +11,7 @@ from topics.workspaces import OriginPolicy, Source, SourceType, Workspace, Works
 from topics.write_keys import KeyState
 from workers.intake.dispositions import UNCLAIMED, Clock
 from workers.intake.envelope import Envelope
-from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS, term_of
+from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS, Term, term_of
 from workers.intake.policy import NO_VERDICTS, KnownKey, Verdicts
 from workers.intake.quotas import limit_of
 from workers.origins.hosts import HostPatterns, host_patterns, origin_prefix, prefix_decides, web_host
@@ -107,7 +107,12 @@ class Account:
         self.limit = limit_of(workspace)
         self.term = term_of(workspace, source_id)
         self.quarantines = workspace.origins is OriginPolicy.QUARANTINE
-        self.quarantine = term_of(workspace, source_id, Clock.QUARANTINE)
+        self._of = workspace, source_id
+
+    @cached_property
+    def quarantine(self) -> Term:
+        """Looked at only where there are verdicts."""
+        return term_of(*self._of, Clock.QUARANTINE)
 
 
 class Facts:
@@ -151,7 +156,9 @@ class Facts:
         return self._page
 
     def said_of(self, host: str | None) -> VerdictKind | None:
-        verdict = self.verdicts.get(host) if host is not None else None
+        if not self.verdicts or host is None:
+            return None
+        verdict = self.verdicts.get(host)
         return verdict.kind if verdict is not None else None
 
     @property
@@ -161,6 +168,7 @@ class Facts:
     @property
     def holds(self) -> tuple[int, int]:
         """Append times [from, to) for which everything that the rules read of time stays the same."""
-        limits = (BEGINNING, *sorted((self.until, self.kept_since, self.quarantined_since)), END)
+        known = (self.until, self.kept_since, self.quarantined_since)
+        limits = (BEGINNING, *sorted(known if self.verdicts else known[:2]), END)
         start = max(limit for limit in limits if limit <= self.appended)
         return start, min(limit for limit in limits if limit > self.appended)

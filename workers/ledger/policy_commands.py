@@ -21,6 +21,7 @@ from workers.intake.key_states import Refused
 from workers.ledger import workspace_terms
 from workers.ledger.policy_book import PolicyBook, Publisher
 from workers.ledger.policy_kinds import ORIGIN_VERDICTS, WORKSPACES, WRITE_KEYS
+from workers.ledger.verdict_commands import carry_verdicts
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -62,7 +63,10 @@ async def add_key(books: Books, key: str, workspace: str, source: str, by: By) -
 
 
 async def rotate_key(books: Books, old: str, new: str, overlap_ms: int, by: By) -> Rotated:
-    """Makes `new` active for the source of `old`, then lets `old` end after the overlap. Raises Refused."""
+    """Makes `new` active for the source of `old`, then lets `old` end after the overlap. Raises Refused.
+
+    Verdicts on hosts that send with `old` hold for `new` too, before it is active.
+    """
     checked_key(new)
     if old == new:
         raise Poison(
@@ -75,6 +79,7 @@ async def rotate_key(books: Books, old: str, new: str, overlap_ms: int, by: By) 
     # refused before there is a new key, where it can be
     if standing is None or retirement(standing) is not None:
         standing = key_states.leaving(standing, old, KeyState.RETIRING)
+    await carry_verdicts(books.verdicts, old, new, by)
     registration = _registration(new, standing.workspace, standing.source, by)
     added = (await books.keys.change({new: registration}, by))[new]
     try:

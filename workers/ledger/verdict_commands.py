@@ -6,6 +6,8 @@ Each may be repeated: what stands is left alone, what an earlier try left unpubl
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from topics.ids import checked_customer_id
 from topics.origin_verdicts import CUSTOMERS, OriginVerdict, VerdictKind, subject
 from topics.write_keys import checked_key
@@ -14,6 +16,8 @@ from workers.errors import Fatal, Poison
 from workers.intake import verdict_states
 from workers.ledger.policy_book import PolicyBook
 from workers.origins.hosts import web_host
+
+MAX_REASON = 1000  # characters: topics.ids.Reason
 
 VerdictBook = PolicyBook[OriginVerdict]
 VerdictEdit = Callable[[OriginVerdict | None], OriginVerdict | None]
@@ -65,6 +69,20 @@ async def confirm_verdicts(
     return await book.change({subject(word.key, name): _said(word, by, confirmed=True) for word in words}, by)
 
 
+async def carry_verdicts(book: VerdictBook, old: str, new: str, by: By) -> dict[str, OriginVerdict]:
+    """Says of `new`, which replaces `old`, what stands of it: a page that is copied again has the new key.
+
+    What somebody has said of the new key stands. Suspicions are not carried: the judge finds them again.
+    """
+    standing = [
+        value
+        for value in (await book.chain.everything()).values()
+        if value.key == old and value.kind is not VerdictKind.SUSPECT
+    ]
+    edits = {subject(new, value.host): _carried(value, new, f"rotated from {old}", by) for value in standing}
+    return await book.change(edits, by)
+
+
 def checked_host(text: str) -> str:
     """A host as witnesses give it, of a host or a URL that a person wrote. Raises Poison."""
     host = web_host(text if "://" in text else f"https://{text}/")
@@ -94,3 +112,9 @@ def _said(word: Judged, by: By, *, confirmed: bool) -> VerdictEdit:
         )
 
     return edit
+
+
+def _carried(value: OriginVerdict, key: str, reason: str, by: By) -> VerdictEdit:
+    words = f"{reason}: {value.reason}"[:MAX_REASON]
+    carried = msgspec.structs.replace(value, key=key, reason=words, changed_at=by.now)
+    return lambda before: carried if before is None else None

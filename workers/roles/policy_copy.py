@@ -30,6 +30,7 @@ class PolicyCopy:
     ) -> None:
         self._stale_after = stale_after  # seconds
         self._now = now  # ms since the epoch
+        self._said_stale = False
         self.changed = asyncio.Event()  # set when a record was applied; whoever waits for it clears it
 
         def key(key: bytes | None, value: bytes | None) -> None:
@@ -76,7 +77,11 @@ class PolicyCopy:
 
     def verdicts_stale(self) -> bool:
         """Nothing waits for verdicts: by old ones records are only flagged, and what is blocked stays out."""
-        return self.readers[origin_verdicts.NAME].age() > self._stale_after
+        stale = self.readers[origin_verdicts.NAME].age() > self._stale_after
+        if stale is not self._said_stale:
+            self._said_stale = stale
+            log.warning("verdicts_stale", stale=stale)
+        return stale
 
     def versions(self) -> dict[str, tuple[int, ...]]:
         return {name: tuple(reader.version) for name, reader in self.readers.items()}

@@ -190,6 +190,38 @@ class PolicyContract:
             ("origin-verdicts.benign", "they rang"),
         ]
 
+    async def test_a_rotation_takes_the_verdicts_along_before_the_new_key_is_active(
+        self, store: Store
+    ) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        for key in ("k1", "other"):
+            await add_key(books, key, "acme", "web", by())
+        await append_verdicts(
+            books.verdicts,
+            [
+                COPY,
+                COPY._replace(host="second.example"),
+                SUSPECT._replace(host="third.example"),
+                COPY._replace(key="other"),
+            ],
+            by("12 pages"),
+        )
+        await told(store, topics, VerdictKind.HOSTILE)
+        for _ in range(2):
+            await rotate_key(books, "k1", "k2", DAY_MS, by("yearly"))
+        standing = await writer(store, topics).verdicts.chain.everything()
+        of_new = {host: value for host, value in standing.items() if value.key == "k2"}
+        assert {name: (value.kind, value.confirmed) for name, value in of_new.items()} == {
+            "k2 copy.example": ("hostile", True),
+            "k2 second.example": ("copy", False),
+        }
+        assert of_new["k2 copy.example"].reason == "rotated from k1: they rang"
+        assert of_new["k2 copy.example"].evidence == {"content": 0.84}
+        names = [key for _, key, _ in topics.log if key in (b"k2", b"k2 copy.example", b"k2 second.example")]
+        assert names.index(b"k2") == 2
+
     async def test_the_judge_never_undoes_the_customers_word(self, store: Store) -> None:
         for attempt in range(self.races):
             topics = Topics()

@@ -9,10 +9,13 @@ from tests.unit.intake.making import NOW
 from tests.unit.ledger.audited import OFFSETS, Archive
 from tests.unit.ledger.planting import SHALLOW, VERSIONED, of
 from tests.unit.ledger.world import GROUP
+from topics import origin_verdicts
+from topics.origin_verdicts import VerdictKind, subject
 from topics.write_keys import KeyState
 from workers.by import By
 from workers.ledger import policy_entries
 from workers.ledger.policy_entries import PolicyEntry
+from workers.ledger.verdict_commands import confirm_verdicts
 
 BY = By("ops", "bastion", "a test", NOW + 1)
 
@@ -45,6 +48,26 @@ async def policy_change_from_what_never_stood(at: Archive) -> None:
     key, entry = await _policy(at)
     change = replace(entry.changes[0], before=entry.changes[0].after)
     await at.replaced(key, policy_entries.encode(replace(entry, changes=(change,))))
+
+
+@of(SHALLOW, "forged_policy")
+async def judge_put_in_the_place_of_the_customer(at: Archive) -> None:
+    """A writer with the right to append, and no regard for the table."""
+    host = "copy.example"
+    await confirm_verdicts(at.books.verdicts, "acme", ["key-acme"], host, VerdictKind.BENIGN, BY)
+    name = subject("key-acme", host)
+    shard = policy_entries.shard_of(name)
+    body = (await at.store.get(policy_entries.entry_name("origin-verdicts", shard, 1))).body
+    first = policy_entries.decode_entry(body, "origin-verdicts", shard, 1)
+    approved = origin_verdicts.codec.decode(bytes(first.changes[0].after))
+    copy = replace(approved, kind=VerdictKind.COPY, confirmed=False, seq=2)
+    change = replace(
+        first.changes[0],
+        before=first.changes[0].after,
+        after=msgspec.Raw(origin_verdicts.codec.encode(copy)),
+    )
+    forged = replace(first, seq=2, previous=policy_entries.digest(body), changes=(change,))
+    await at.store.put(policy_entries.entry_name("origin-verdicts", shard, 2), policy_entries.encode(forged))
 
 
 @of(VERSIONED, "overwritten_entry")

@@ -48,8 +48,14 @@ async def test_verdicts_are_waited_for_by_nobody() -> None:
     copy = copy_of(Policy())
     for reader in copy.readers.values():
         reader._fresh_at = monotonic()
-    copy.readers["origin-verdicts"]._fresh_at = monotonic() - 6
-    assert (copy.stale(), copy.verdicts_stale()) == (False, True)
+    with capture_logs() as logged:
+        for age, stale in ((0, False), (6, True), (6, True), (0, False)):
+            copy.readers["origin-verdicts"]._fresh_at = monotonic() - age
+            assert (copy.stale(), copy.verdicts_stale()) == (False, stale)
+    assert [(line["event"], line["stale"]) for line in logged] == [
+        ("verdicts_stale", True),
+        ("verdicts_stale", False),
+    ]
 
 
 @pytest.mark.parametrize(("value", "cause"), [(b"garbage", "unreadable"), (None, "tombstone")])
