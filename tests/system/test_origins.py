@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.system.fleet import Fleet
+from tests.system.fleet import Fleet, Worker, wait_until
 from tests.system.traffic import envelope, produce
 
 pytestmark = pytest.mark.system
@@ -27,14 +27,16 @@ def judge(fleet: Fleet, *hosts: str) -> None:
     )
 
 
-def send(fleet: Fleet, name: str, *origins: str, each: int = 40) -> None:
-    """Records `NAME ORIGIN N`, archived when this returns."""
+def send(fleet: Fleet, worker: Worker, name: str, *origins: str, each: int = 40) -> None:
+    """Records `NAME ORIGIN N`, committed when this returns."""
+    due = worker.metric("strongroom_records_total") + each * len(origins)
     records = [
         (f"{name}{n}", envelope("k1", f"{name} {origin} {n}", origin=origin))
         for n in range(each)
         for origin in origins
     ]
-    fleet.wait_archived(produce(fleet.bootstrap, f"{fleet.prefix}raw-events", records))
+    produce(fleet.bootstrap, f"{fleet.prefix}raw-events", records)
+    wait_until(lambda: worker.metric("strongroom_records_total") >= due, 60, worker.log)
 
 
 def stored(fleet: Fleet, *dispositions: str) -> Counter[tuple[str, str]]:
@@ -59,7 +61,7 @@ def test_a_copy_is_quarantined_released_and_blocked_and_the_own_host_loses_nothi
     worker = fleet.worker().wait_ready()
     judge(fleet, "copy.example", "other.example")
     time.sleep(1.0)  # the promise
-    send(fleet, "judged", OWN, COPY, OTHER)
+    send(fleet, worker, "judged", OWN, COPY, OTHER)
     assert stored(fleet, "quarantined") == all_of("judged", [COPY, OTHER])
 
     about = ("--workspace", "acme", "--reason", "they rang")
@@ -70,9 +72,9 @@ def test_a_copy_is_quarantined_released_and_blocked_and_the_own_host_loses_nothi
     assert fleet.json("origins", "release", "--host", "copy.example", *about) == []
     (gone,) = fleet.json("origins", "discard", "--host", "other.example", *about)
     assert (gone["became"], gone["records"]) == ("discarded", 40)
-    send(fleet, "approved", OWN, COPY)
+    send(fleet, worker, "approved", OWN, COPY)
     fleet.run("origins", "block", "copy.example", *about, "--wait")
-    send(fleet, "blocked", OWN, COPY)
+    send(fleet, worker, "blocked", OWN, COPY)
     kept = all_of("judged", [OWN, COPY]) + all_of("approved", [OWN, COPY]) + all_of("blocked", [OWN])
     assert stored(fleet) == kept
     assert worker.stop() == 0

@@ -126,6 +126,35 @@ async def test_a_release_and_a_disposal_of_the_day_race_and_each_record_goes_one
     assert (await released(found)).records == 0  # what is gone is gone
 
 
+@pytest.mark.parametrize("seed", range(20))
+async def test_whoever_wants_and_whoever_dies_each_record_goes_one_way(seed: int) -> None:
+    """Releases and discards of two hosts, by people of whom some die at a request that the seed draws."""
+    found, chance = await world(), random.Random(seed)
+    other = WANTED._replace(host="other.example")
+
+    async def somebody() -> int:
+        wanted, discards = chance.choice([WANTED, WANTED, other]), chance.random() < 0.3
+        for _ in range(chance.randrange(30)):
+            await asyncio.sleep(0)
+        if discards:
+            return (await person(found).discard(QUARANTINE, wanted, ANN)).records
+        return (await person(found).release(QUARANTINE, wanted, Disposition.FLAGGED, ANN)).records
+
+    for _ in range(3):
+        people = [asyncio.create_task(somebody()) for _ in range(3)]
+        for _ in range(chance.randrange(200)):
+            await asyncio.sleep(0)
+        chance.choice(people).cancel()  # at whatever it waits for: nothing of it runs any more
+        await asyncio.gather(*people, return_exceptions=True)
+        assert [task for task in people if not task.cancelled() and task.exception()] == []
+    entries = (await head(found.ledger, QUARANTINE, retry())).entries
+    discarded = sum(sum(entry.counts.get(Became.DISCARDED, {}).values()) for entry in entries)
+    here, there = await ids(found, QUARANTINE), await ids(found, SITE)
+    assert max((here + there).values(), default=1) == 1
+    assert (here + there).total() + discarded == 6
+    assert sum(stored.records for entry in entries for stored in entry.outputs) == there.total()
+
+
 async def test_both_ends_of_that_race_are_seen() -> None:
     """A release before the key is disabled gets its records, and one that comes after finds none."""
     early, late = await world(), await world()
