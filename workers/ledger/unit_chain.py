@@ -146,7 +146,8 @@ def check(at: UnitHead, entry: UnitEntry) -> None:
 
 def again(at: UnitHead, entry: UnitEntry) -> list[str]:
     """Which records entries of `at` have consumed before, in words."""
-    gone = consumed_lines(at.entries)
+    # an entry may have as many behind it as its unit has thousands of objects
+    gone = consumed_lines(at.entries, only=frozenset(each.key for each in entry.consumed))
     return [
         f"records of {each.key} were consumed before"
         for each in entry.consumed
@@ -154,11 +155,15 @@ def again(at: UnitHead, entry: UnitEntry) -> list[str]:
     ]
 
 
-def consumed_lines(consuming: Iterable[UnitEntry]) -> dict[str, Ranges | None]:
+def consumed_lines(
+    consuming: Iterable[UnitEntry], only: frozenset[str] | None = None
+) -> dict[str, Ranges | None]:
     """By object, the lines that entries of one chain, in order, consumed; None where that is all of it."""
     gone: dict[str, Ranges | None] = {}
     for entry in consuming:
         for each in entry.consumed:
+            if only is not None and each.key not in only:
+                continue
             before = gone.get(each.key, ())
             whole = before is None or each.records is None
             gone[each.key] = None if whole else line_ranges.union(before or (), each.records or ())

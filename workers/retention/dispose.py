@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from workers.by import By
 from workers.ledger import live, unit_chain
 from workers.ledger.entries import StoredObject, Writer
-from workers.ledger.live import Live
+from workers.ledger.live import Live, LiveObject
 from workers.ledger.unit_chain import Draft, Taken, UnitHead
 from workers.ledger.unit_entries import Became, Consumed, Kind
 from workers.retention import certificate, pending, unit_keys
@@ -202,16 +202,24 @@ class Disposer:
         """Dispose entries for all that is live, or still to be given leave to go."""
         found = await self._live(unit)
         while found.objects or found.spent:
-            draft = self._draft(found, begun, verdict)
             with suppress(Taken):  # whatever it was, what is live now is to go
-                await unit_chain.append(self._ledger, found.head, draft, self._retry)
+                await self._write_all(found, begun, verdict)
             found = await self._live(unit)
         return found.head
 
-    def _draft(self, found: Live, begun: Pending | None, verdict: Verdict) -> Draft:
+    async def _write_all(self, found: Live, begun: Pending | None, verdict: Verdict) -> None:
+        """One behind the other: what is live is not folded again for each. Raises Taken."""
         named = [(each, each.left) for each in found.objects.values()]
         named += [(each, 0) for each in found.spent.values()]
-        consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named[:AT_ONCE])
+        head = found.head
+        for at in range(0, len(named), AT_ONCE):
+            draft = self._draft(named[at : at + AT_ONCE], begun, verdict)
+            head = await unit_chain.append(self._ledger, head, draft, self._retry)
+
+    def _draft(
+        self, named: Sequence[tuple[LiveObject, int]], begun: Pending | None, verdict: Verdict
+    ) -> Draft:
+        consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named)
         records = sum(each.count for each in consumed)
         reason = str(verdict.reason) if begun is None else begun.reason
         policy = verdict.policy if begun is None else begun.policy

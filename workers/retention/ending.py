@@ -11,7 +11,8 @@ from workers.ledger.unit_chain import UnitHead
 from workers.ledger.unit_entries import Kind, UnitEntry, encode
 from workers.retention import certificate, names, unit_keys
 from workers.retention.certificate import Certificate, Emptied
-from workers.retention.erase import Cause, Erased, erase
+from workers.retention.erase import Cause, Erased, erase_all
+from workers.retention.pace import Pace
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import unit_row
@@ -59,6 +60,7 @@ class Ending:
         self._host = host
         self._retry = retry
         self._now = now
+        self._pace = Pace()  # of all units that this worker takes at once
 
     async def uncertified(self, head: UnitHead) -> list[UnitEntry]:
         """Dispose entries that no certificate names yet. Requests: one list, where there are any."""
@@ -75,19 +77,29 @@ class Ending:
 
     async def delete(self, head: UnitHead) -> list[Emptying] | Stuck:
         """All that the uncertified disposals allow to go, and a look whether it is gone."""
-        done: list[Emptying] = []
-        others = _given_up_before(head)
-        for disposal in await self.uncertified(head):
+        disposals = await self.uncertified(head)
+        groups: list[set[str]] = []
+        known: set[str] = set()
+        others = _given_up_before(head) if disposals else set()
+        for disposal in disposals:
             keys = {each.key for each in disposal.consumed} | others
             others = set()
             for key in keys:
                 _check_own(key, disposal)
-            erased = [await erase(store, keys, self._retry) for store in self._buckets]
+            groups.append(keys - known)  # a key that two name is the first one's
+            known |= keys
+        by_bucket: list[list[Erased]] = []
+        for store in self._buckets:
+            erased = await erase_all(store, groups, self._retry, self._pace)
             for each in erased:
                 if not each.clean:
                     return _stuck(each)
-            done.append(Emptying(disposal, tuple(_emptied(each) for each in erased)))
-        return done
+            by_bucket.append(erased)
+        of_each = zip(*by_bucket, strict=True) if by_bucket else ((),) * len(disposals)
+        return [
+            Emptying(disposal, tuple(map(_emptied, found)))
+            for disposal, found in zip(disposals, of_each, strict=True)
+        ]
 
     async def certify(
         self, found: Live, emptyings: Sequence[Emptying], disabled_at: int | None, destroyed_at: int

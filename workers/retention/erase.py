@@ -1,18 +1,23 @@
 """Deletes objects in all versions, with their delete markers, and looks whether they are gone."""
 
+import asyncio
 import re
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from workers.errors import Retryable
+from workers.retention.pace import Pace
 from workers.store.port import Store, Version
 from workers.store.retry import Retry
 
 AT_ONCE = 1000  # versions a request, as S3 allows
-ROUNDS = 5  # of deleting what was there a moment ago
+ROUNDS = 3  # of deleting what is listed
+SENDS = 3  # of what the server kept for a reason that may pass, in each round
 EXAMPLES = 20
 # what servers say of an object under Object Lock, in either mode
 LOCKED = re.compile(r"object.?lock|WORM|retention", re.IGNORECASE)
+SLOW = re.compile(r"SlowDown|Throttl|ServiceUnavailable|RequestLimitExceeded")
 
 
 class Cause(StrEnum):
@@ -25,7 +30,7 @@ class Cause(StrEnum):
 
 @dataclass
 class Erased:
-    """What one call deleted, and what the bucket kept, by the last listing."""
+    """What one call deleted of one group of keys, and what the bucket kept, by the last listing."""
 
     bucket: str
     versions: int = 0
@@ -44,6 +49,12 @@ class Erased:
         causes = {cause_of(why) for why in self.kept.values()}
         return next((cause for cause in Cause if cause in causes), Cause.UNAVAILABLE)
 
+    def count(self, version: Version, by: int) -> None:
+        if version.delete_marker:
+            self.delete_markers += by
+        else:
+            self.versions += by
+
 
 def cause_of(why: str) -> Cause:
     if LOCKED.search(why):
@@ -56,53 +67,167 @@ def folder_of(key: str) -> str:
 
 
 async def erase(store: Store, keys: Collection[str], retry: Retry) -> Erased:
-    """All versions of `keys`, and uploads of them that nobody finished. Never of any other key.
+    """As `erase_all`, of one group of keys."""
+    return (await erase_all(store, [keys], retry, Pace()))[0]
 
-    May be called again at any time. What the server keeps is in the result, and not tried for ever. Raises
-    Retryable where `retry` gives up. Requests: for 1,000 versions about two lists and one delete.
+
+async def erase_all(
+    store: Store, groups: Sequence[Collection[str]], retry: Retry, pace: Pace
+) -> list[Erased]:
+    """All versions of the keys of each group, and uploads of them that nobody finished. Never of another key.
+
+    A key belongs to one group. May be called again at any time. What the server keeps is in the result, and
+    not tried for ever. Raises Retryable where `retry` gives up. Requests: a list of uploads a folder and
+    group, and for 1,000 versions about one list and one delete, however many groups there are.
     """
-    wanted = frozenset(keys)
-    erased = Erased(store.name)
-    for folder in sorted({folder_of(key) for key in wanted}):
-        await _erase_folder(store, folder, wanted, retry, erased)
+    erased = [Erased(store.name) for _ in groups]
+    folders: dict[str, dict[str, Erased]] = {}
+    for result, keys in zip(erased, groups, strict=True):
+        for key in keys:
+            folders.setdefault(folder_of(key), {})[key] = result
+    for folder in sorted(folders):
+        await _Folder(store, folder, folders[folder], retry, pace).erase()
     return erased
 
 
-async def _erase_folder(
-    store: Store, folder: str, wanted: frozenset[str], retry: Retry, erased: Erased
-) -> None:
-    keys = frozenset(key for key in wanted if folder_of(key) == folder)
-    erased.uploads += await retry.call(lambda: store.abandon_uploads(folder, keys))
-    seen: dict[tuple[str, str], Version] = {}
-    left: list[Version] = []
-    for round_ in range(ROUNDS + 1):
-        left = await retry.call(lambda: _found(store, folder, keys))
-        seen |= {(version.key, version.version_id): version for version in left}
-        if not left or round_ == ROUNDS or _is_hopeless(erased):
-            break
-        erased.kept |= await _purge(store, left, retry)
-    for version in left:
-        del seen[version.key, version.version_id]
-    erased.left += len(left)
-    erased.versions += sum(not version.delete_marker for version in seen.values())
-    erased.delete_markers += sum(version.delete_marker for version in seen.values())
-    if not left:
-        erased.kept = {key: why for key, why in erased.kept.items() if key not in keys}
+class _Folder:
+    """What is wanted gone of one folder, and of which group it is."""
 
+    def __init__(
+        self, store: Store, folder: str, wanted: Mapping[str, Erased], retry: Retry, pace: Pace
+    ) -> None:
+        self._store = store
+        self._folder = folder
+        self._wanted = wanted
+        self._retry = retry
+        self._pace = pace
+        self._seen: set[tuple[str, str]] = set()  # counted, key and version
 
-async def _purge(store: Store, versions: list[Version], retry: Retry) -> dict[str, str]:
-    """Key → why the server kept it, of the first ones. A request that fails as a whole is made again."""
-    kept: dict[str, str] = {}
-    for at in range(0, len(versions), AT_ONCE):
-        batch = versions[at : at + AT_ONCE]
-        kept |= await retry.call(lambda batch=batch: store.purge(batch))  # type: ignore[misc] # bound early
-    return dict(sorted(kept.items())[:EXAMPLES])
+    async def erase(self) -> None:
+        await self._abandon_uploads()
+        for _ in range(ROUNDS):
+            if not await self._purge_what_is_there():
+                self._forget_reasons_but_of(set())
+                return
+            if self._is_hopeless():
+                break
+        await self._look_again()
 
+    async def _abandon_uploads(self) -> None:
+        groups: dict[int, tuple[Erased, list[str]]] = {}
+        for key, result in self._wanted.items():
+            groups.setdefault(id(result), (result, []))[1].append(key)
+        for result, keys in groups.values():
+            wanted = frozenset(keys)
+            result.uploads += await self._retry.call(
+                lambda wanted=wanted: self._store.abandon_uploads(self._folder, wanted)  # type: ignore[misc] # bound early
+            )
 
-def _is_hopeless(erased: Erased) -> bool:
-    """Whether what was kept, was kept for reasons that no next try mends."""
-    return any(cause_of(why) is not Cause.UNAVAILABLE for why in erased.kept.values())
+    async def _purge_what_is_there(self) -> int:
+        """Lists once, and deletes behind the listing. Returns how many versions it found."""
+        found = 0
+        purging: set[asyncio.Task[None]] = set()
+        try:
+            async for page in self._pages():
+                found += len(page)
+                for version in page:
+                    if (version.key, version.version_id) not in self._seen:
+                        self._seen.add((version.key, version.version_id))
+                        self._wanted[version.key].count(version, 1)
+                while len(purging) >= self._pace.allowed:
+                    done, purging = await asyncio.wait(purging, return_when=asyncio.FIRST_COMPLETED)
+                    for each in done:
+                        each.result()
+                purging.add(asyncio.create_task(self._purge(page)))
+            await asyncio.gather(*purging)
+        finally:
+            for each in purging:
+                each.cancel()
+            await asyncio.gather(*purging, return_exceptions=True)
+        return found
 
+    async def _purge(self, versions: list[Version]) -> None:
+        """What was kept for a reason that may pass is sent again, a few times; what is kept is noted."""
+        left = versions
+        for attempt in range(SENDS):
+            if attempt:
+                await self._retry.sleep(self._retry.wait(attempt))
+            kept = await self._retry.call(lambda left=left: self._request(left))  # type: ignore[misc] # bound early
+            for version in left:
+                if version.key in kept:
+                    continue
+                self._wanted[version.key].kept.pop(version.key, None)
+            for key, why in sorted(kept.items()):
+                of = self._wanted[key].kept
+                if key in of or len(of) < EXAMPLES:
+                    of[key] = why
+            left = [
+                each for each in left if each.key in kept and cause_of(kept[each.key]) is Cause.UNAVAILABLE
+            ]
+            if not left:
+                return
 
-async def _found(store: Store, folder: str, keys: frozenset[str]) -> list[Version]:
-    return [version async for version in store.versions(folder) if version.key in keys]
+    async def _request(self, versions: list[Version]) -> Mapping[str, str]:
+        async with self._pace.turn():
+            kept = await self._store.purge(versions)
+        if any(SLOW.search(why) for why in kept.values()):
+            self._pace.slow_down()
+        return kept
+
+    async def _look_again(self) -> None:
+        """What is still listed was not deleted, whatever the server said."""
+        left: set[tuple[str, str]] = set()
+        async for page in self._pages():
+            for version in page:
+                named = (version.key, version.version_id)
+                if named in self._seen:
+                    self._seen.remove(named)
+                    self._wanted[version.key].count(version, -1)
+                if named not in left:
+                    left.add(named)
+                    self._wanted[version.key].left += 1
+        self._forget_reasons_but_of({key for key, _ in left})
+
+    def _forget_reasons_but_of(self, here: set[str]) -> None:
+        for result in self._results():
+            for key in [key for key in result.kept if key in self._wanted and key not in here]:
+                del result.kept[key]
+
+    def _results(self) -> Collection[Erased]:
+        return {id(each): each for each in self._wanted.values()}.values()
+
+    def _is_hopeless(self) -> bool:
+        """Whether what was kept, was kept for reasons that no next try mends."""
+        whys = [why for result in self._results() for why in result.kept.values()]
+        return any(cause_of(why) is not Cause.UNAVAILABLE for why in whys)
+
+    async def _pages(self) -> AsyncIterator[list[Version]]:
+        """Versions of what is wanted, 1,000 at a time. A listing that fails goes on behind the last key that
+        was whole, so that a version may come twice."""
+        whole = current = ""
+        listing: AsyncIterator[Version] | None = None
+
+        async def following() -> tuple[list[Version], str, str]:
+            nonlocal listing
+            before, at, found = whole, current, []
+            if listing is None:
+                listing = self._store.versions(self._folder, after=whole)
+            try:
+                async for version in listing:
+                    if version.key != at:
+                        before, at = at, version.key
+                    if version.key in self._wanted:
+                        found.append(version)
+                        if len(found) == AT_ONCE:
+                            break
+            except Retryable:
+                listing = None
+                raise
+            return found, before, at
+
+        while True:
+            page, whole, current = await self._retry.call(following)
+            if page:
+                yield page
+            if len(page) < AT_ONCE:
+                return

@@ -65,11 +65,15 @@ class Retry:
                 except Retryable as error:
                     held.close()
                     held.callback(self.hold(cause_of(error), error.message))
-                    wait = self.rng.uniform(0, min(self.cap, self.base * 2 ** min(attempt - 1, 30)))
+                    wait = self.wait(attempt)
                     if self._is_over(attempt, self.clock() - begun + wait):
                         raise
                 await self.sleep(wait)
                 attempt += 1
+
+    def wait(self, attempt: int) -> float:
+        """Seconds before the attempt that follows the `attempt`-th."""
+        return self.rng.uniform(0, min(self.cap, self.base * 2 ** min(attempt - 1, 30)))
 
     def _is_over(self, attempt: int, elapsed: float) -> bool:
         if self.attempts is not None and attempt >= self.attempts:

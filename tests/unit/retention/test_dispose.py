@@ -15,7 +15,7 @@ from workers.ledger.entries import Writer
 from workers.ledger.unit_chain import Draft, append
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Became, Consumed, Kind
-from workers.retention import names
+from workers.retention import dispose, names
 from workers.retention.certificate import disposed
 from workers.retention.dispose import Outcome
 from workers.retention.due import Unusable, Verdict
@@ -383,3 +383,16 @@ async def test_what_a_bucket_keeps_is_never_certified_and_tried_again(bucket: st
     store.faults.remove(rule)
     await found.dispose(GONE)
     await is_gone(found)
+
+
+async def test_a_unit_of_many_disposals_goes_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispose, "AT_ONCE", 2)
+    found = World({"acme": workspace(retention_days=30)})
+    for _ in range(7):
+        await found.commit({group(GONE): [b"{}"]})
+    assert (await found.dispose(GONE))[-1].outcome is Outcome.DONE
+    assert [each.disposed.objects for each in await found.certificates(GONE)] == [2, 2, 2, 1]
+    assert [each.buckets[0].versions for each in await found.certificates(GONE)] == [2, 2, 2, 1]
+    # the folder is listed to delete and to look again, not so for each disposal
+    assert found.data.requests["versions"] == 2
+    assert await found.contents(found.data) == []

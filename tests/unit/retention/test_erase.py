@@ -1,14 +1,16 @@
 """All versions go, of these keys and no others, whatever the server makes of it; what stays is said."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
 from tests.unit.ledger.world import retry
-from workers.retention.erase import AT_ONCE, Cause, cause_of, erase
+from workers.retention.erase import AT_ONCE, Cause, cause_of, erase, erase_all
+from workers.retention.pace import Pace
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
-from workers.store.port import Version
+from workers.store.port import Unavailable, Version
 
 FOLDER = "data/ws=acme/src=web/day=2026-10-01/accepted/"
 KEYS = [f"{FOLDER}{number:05d}" for number in range(5)]
@@ -56,6 +58,93 @@ async def test_a_thousand_a_request() -> None:
     store.requests.clear()
     assert (await erase(store, keys, retry())).versions == len(keys)
     assert store.requests["delete"] == 3
+
+
+async def test_groups_are_counted_apart_in_one_pass() -> None:
+    store = await filled(MemoryStore(versioned=True), [f"{FOLDER}{number:05d}" for number in range(30)])
+    await store.put(f"{FOLDER}00003", b"again")
+    store.requests.clear()
+    groups = [[f"{FOLDER}{number:05d}" for number in range(at, at + 10)] for at in (0, 10)]
+    first, second = await erase_all(store, groups, retry(), Pace())
+    assert (first.versions, second.versions) == (11, 10)
+    assert len(await there(store)) == 10
+    # two looks for uploads, two listings, one delete: not more for more groups
+    assert (store.requests["versions"], store.requests["delete"]) == (3, 1)
+
+
+class Paged(MemoryStore):
+    """Breaks off a listing, once, in the middle of the versions of a key."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__("paged", versioned=True)
+        self.breaks_at: int | None = at
+
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
+        count = 0
+        async for version in super().versions(prefix, after=after):
+            if count == self.breaks_at:
+                self.breaks_at = None
+                raise Unavailable("versions: connection lost")
+            count += 1
+            yield version
+
+
+@pytest.mark.parametrize("at", range(15))
+async def test_a_listing_that_breaks_off_goes_on_and_counts_nothing_twice(at: int) -> None:
+    store = Paged(at)
+    await filled(await filled(await filled(store)))
+    erased = await erase(store, KEYS, retry())
+    assert (erased.versions, erased.left) == (15, 0)
+    assert await there(store) == []
+
+
+class Slow(MemoryStore):
+    """Answers so many deletes with SlowDown of each key, as S3 does within a 200."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__("slow", versioned=True)
+        self.times = times
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        if self.times:
+            self.times -= 1
+            return {each.key: "SlowDown: Please reduce your request rate." for each in versions}
+        return await super().purge(versions)
+
+
+async def test_a_bucket_that_is_throttled_is_asked_less_at_once() -> None:
+    store, pace = await filled(Slow(2)), Pace(first=8)
+    [erased] = await erase_all(store, [KEYS], retry(), pace)
+    assert erased.clean
+    assert erased.kept == {}
+    assert pace.allowed == 2
+
+
+async def test_a_refused_request_slows_down_and_success_speeds_up() -> None:
+    pace = Pace(first=4, most=6)
+    with pytest.raises(Unavailable):
+        async with pace.turn():
+            raise Unavailable("SlowDown")
+    assert pace.allowed == 2
+    for _ in range(100):
+        async with pace.turn():
+            pass
+    assert pace.allowed == 6
+
+
+async def test_no_more_requests_are_under_way_than_are_allowed() -> None:
+    pace, under_way, most = Pace(first=2, most=2), 0, 0
+
+    async def request() -> None:
+        nonlocal under_way, most
+        async with pace.turn():
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+    await asyncio.gather(*(request() for _ in range(20)))
+    assert most == 2
 
 
 PASSING = [
