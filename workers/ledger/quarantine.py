@@ -24,7 +24,6 @@ from workers.intake.key_states import Refused
 from workers.ledger import line_ranges, live, unit_chain
 from workers.ledger.flush import Flusher
 from workers.ledger.intake_objects import IntakeObjects
-from workers.ledger.line_ranges import Ranges
 from workers.ledger.live import Live, LiveObject
 from workers.ledger.names import unit_output
 from workers.ledger.read import Keys, open_object
@@ -216,16 +215,14 @@ def _chosen(now: Live, found: dict[str, Found]) -> Chosen:
     for name, each in found.items():
         if name not in now.objects:
             continue
-        left = [at for at, number in enumerate(each.numbers) if _is_in(number, now.objects[name].lines)]
+        left = line_ranges.common(line_ranges.of(each.numbers), now.objects[name].lines)
         if left:
-            numbers = line_ranges.of(each.numbers[at] for at in left)
-            consumed.append(Consumed(name, numbers, len(left)))
-            lines += [each.lines[at] for at in left]
+            consumed.append(Consumed(name, left, line_ranges.count(left)))
+            numbers = {number for first, last in left for number in range(first, last + 1)}
+            lines += [
+                line for number, line in zip(each.numbers, each.lines, strict=True) if number in numbers
+            ]
     return Chosen(tuple(consumed), lines)
-
-
-def _is_in(number: int, ranges: Ranges) -> bool:
-    return bool(line_ranges.common(((number, number),), ranges))
 
 
 def _batches(now: Live) -> Iterator[list[str]]:

@@ -16,7 +16,10 @@ PREFIXES = (
     "ledger/v1/x",
     "units/v1/x",
     "units/v1/ws=_platform/src=unclaimed/x",
+    "units/v1/ws=x/clock=quarantine/x",
     "policy/v1/x",
+    "policy/v1/origin-verdicts/x",
+    "policy-published/v1/origin-verdicts/x",
     "keys/v1/ws=x/l1.json",
     "keys/v1/ws=x/reader=x",
     "keys/v1/ws=x/src=x",
@@ -24,6 +27,8 @@ PREFIXES = (
     "keys/v1/tombstones/x",
     "data/ws=x",
     "data/ws=_platform/src=unclaimed/x",
+    "data/ws=x/quarantined/x",
+    "data/ws=x/from=x.x.quarantine.x",
     "data/ws=x/from=_platform.unclaimed.unclaimed.x",
     "retention/v1/pending/x",
     "retention/v1/approvals/x",
@@ -36,6 +41,8 @@ KEYS = {*ROWS, "keys/v1/events/x", "keys/v1/tombstones/x"}
 UNCLAIMED = "data/ws=_platform/src=unclaimed/x"
 REPLAYED = {"units/v1/ws=_platform/src=unclaimed/x", "data/ws=x/from=_platform.unclaimed.unclaimed.x"}
 DATA = {key for key in PREFIXES if key.startswith("data/")}
+POLICY = {"policy/v1/x", "policy/v1/origin-verdicts/x"}
+RELEASED = {"units/v1/ws=x/clock=quarantine/x", "data/ws=x/from=x.x.quarantine.x"}
 UNITS = {key for key in PREFIXES if key.startswith("units/")}
 READ, WRITE, DELETE, PURGE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"
 MAY: dict[str, dict[str, set[str]]] = {
@@ -55,7 +62,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     # it opens nothing: it destroys keys, deletes versions, and says what it did
     "retain": {
         READ: {
-            *("ledger/v1/x", "policy/v1/x", "probe/x", "certificates/v1/x", *UNITS),
+            *("ledger/v1/x", "probe/x", "certificates/v1/x", *POLICY, *UNITS),
             *("retention/v1/pending/x", "retention/v1/approvals/x", *KEYS),
         },
         # of keys, units' alone: a stolen one can destroy no workspace's, nor what a person put on record
@@ -75,9 +82,23 @@ MAY: dict[str, dict[str, set[str]]] = {
         DELETE: set(),
         PURGE: ROWS,
     },
+    # a person who approves, blocks, releases and discards: of data, what is quarantined alone
+    "origins": {
+        READ: {
+            *("ledger/v1/x", "policy-published/v1/origin-verdicts/x", "data/ws=x/quarantined/x"),
+            *(*POLICY, *UNITS, *KEYS, *RELEASED),
+        },
+        WRITE: {
+            *("policy/v1/origin-verdicts/x", "policy-published/v1/origin-verdicts/x"),
+            *("keys/v1/ws=x/src=x", *RELEASED),
+        },
+        DELETE: set(),
+        PURGE: set(),
+    },
 }
 
 
+PEOPLE = {"keys", "origins"}
 ROOT_KEYS = {
     "arn:aws:kms:us-east-1:111122223333:key/11111111-1111-1111-1111-111111111111",
     "arn:aws:kms:us-west-2:111122223333:key/22222222-2222-2222-2222-222222222222",
@@ -90,6 +111,7 @@ MAY_WITH_ROOT_KEYS = {
     "retain": set(),
     "keyservice": {"kms:Decrypt"},
     "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
+    "origins": {"kms:Encrypt", "kms:Decrypt"},
 }
 
 
@@ -134,8 +156,8 @@ def may(found: list[dict[str, Any]], action: str, resource: str) -> bool:
     return {*effects(found, action, resource)} == {"Allow"}
 
 
-def test_each_role_and_the_keys_keeper_has_a_policy() -> None:
-    assert {path.stem for path in (DEPLOY / "iam").glob("*.json")} == {*COMPONENTS, "keys"} == {*MAY}
+def test_each_role_and_each_person_has_a_policy() -> None:
+    assert {path.stem for path in (DEPLOY / "iam").glob("*.json")} == {*COMPONENTS, *PEOPLE} == {*MAY}
 
 
 @pytest.mark.parametrize("action", [READ, WRITE, DELETE, PURGE])
@@ -159,12 +181,12 @@ def test_no_other_policy_can_add_to_what_may_be_deleted(role: str, action: str) 
         assert "Deny" in effects(found, action, f"{BUCKET}/{key}"), key
 
 
-@pytest.mark.parametrize("role", ["archive", "steward"])
+@pytest.mark.parametrize("role", ["archive", "steward", "origins"])
 def test_a_stolen_worker_overwrites_nothing_that_was_committed(role: str) -> None:
     found = statements(role)
     for key in MAY[role][WRITE]:
         without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
-        assert ("Deny" in without) == key.startswith(("ledger/", "units/", "data/")), key
+        assert ("Deny" in without) == key.startswith(("ledger/", "units/", "data/", "policy/")), key
 
 
 def test_a_stolen_retain_worker_overwrites_no_proof() -> None:
