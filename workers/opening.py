@@ -72,6 +72,16 @@ async def open_ledger(settings: Settings) -> AsyncIterator["Store"]:
 
 
 @asynccontextmanager
+async def open_checkpoints(settings: Settings, ledger: "Store") -> AsyncIterator[list["Store"]]:
+    """The buckets of checkpoints: the ledger's, which is open, and a second one where it is set."""
+    if settings.checkpoint_bucket is None:
+        yield [ledger]
+        return
+    async with _open_bucket(settings, settings.checkpoint_bucket) as second:
+        yield [ledger, second]
+
+
+@asynccontextmanager
 async def open_keystore(settings: Settings, roots: "Roots | None" = None) -> AsyncIterator["Keystore"]:
     """The keystore over its one or two buckets, with `roots`, or those that the settings name."""
     from workers.sealing.keystore import Keystore

@@ -187,6 +187,26 @@ class Settings(BaseSettings):
     replay_interval: Seconds = setting(
         60.0, "Time between two looks of the steward for unclaimed records whose write key is known by now"
     )
+    checkpoint_key_file: Path | None = setting(
+        None,
+        "PEM file (mode 0600) of the Ed25519 key by which the steward signs checkpoints of the ledger; "
+        "without it, it writes none",
+    )
+    checkpoint_trust_file: Path | None = setting(
+        None,
+        "PEM file of the public keys whose checkpoints are believed, one behind the other: the newest and, "
+        "after a rotation, the older ones. `verify` needs it to know a checkpoint",
+    )
+    checkpoint_bucket: Name | None = setting(
+        None,
+        "Second bucket of checkpoints: out of reach of whoever could cut the ledger, it shows a cut",
+    )
+    checkpoint_interval: Seconds = setting(
+        600.0, "Time between two passes that write a checkpoint of each chain that has grown"
+    )
+    checkpoint_entries: Count = setting(
+        1000, "Entries between two checkpoints while a pass catches up with a chain"
+    )
 
     # retention, and the retain worker
     retention_plans: str = setting(

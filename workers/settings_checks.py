@@ -129,6 +129,19 @@ def _security(s: "Settings") -> Iterator[str]:
         yield from _root_keys(s.kms_keys)
     if s.keystore_bucket_2 is not None and s.keystore_bucket_2 == s.keystore_bucket:
         yield f"{variable('keystore_bucket_2')} is {variable('keystore_bucket')} again: it guards nothing"
+    yield from _checkpoints(s)
+
+
+def _checkpoints(s: "Settings") -> Iterator[str]:
+    if s.checkpoint_bucket is None:
+        return
+    if s.checkpoint_bucket == s.ledger_bucket:
+        yield f"{variable('checkpoint_bucket')} is {variable('ledger_bucket')} again: it guards nothing"
+    if s.checkpoint_key_file is None and s.checkpoint_trust_file is None:
+        yield (
+            f"{variable('checkpoint_bucket')} is set, and neither {variable('checkpoint_key_file')} nor "
+            f"{variable('checkpoint_trust_file')} is: nothing would be written there, or believed"
+        )
 
 
 def _root_keys(said: str) -> Iterator[str]:

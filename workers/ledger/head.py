@@ -1,12 +1,14 @@
 """Finds the head of an intake chain: the newest entry, after which the next one is written.
 
 A hint (left with Kafka's committed offset) may name an entry near the head. It is believed only if that entry
-exists with that digest; otherwise the chain is searched. Either way the last steps follow `next` by entries.
+exists with that digest, and is followed by `next`. Without one, the name of the newest checkpoint says where
+to begin to list. It is believed in nothing: the head is the last entry that is there. Otherwise the chain is
+searched.
 """
 
 from typing import NamedTuple
 
-from workers.ledger import entries
+from workers.ledger import checkpoint, entries
 from workers.ledger.chain import read
 from workers.ledger.entries import Anchor, Closing, Entry, Genesis
 from workers.ledger.halts import Halted
@@ -15,6 +17,7 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 STRIDE = 1 << 16  # offsets; the first leap of a search, doubled at each
+PAGE = 1000  # keys that one list request gives
 
 
 class Hint(NamedTuple):
@@ -98,8 +101,7 @@ async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retr
 
     Raises Halted for a chain that is broken, and not closed. What lies before the hint, or before the last
     entry, is not looked at: that is verify's.
-    Requests: genesis, the hint's entry, each newer one, one not found, one list; a search adds O(log
-    entries).
+    Requests: as head_behind, and the genesis.
     """
     genesis = await read(store, chain.genesis, retry)
     if genesis is None:
@@ -111,11 +113,19 @@ async def read_head(store: Store, chain: ChainId, hint: Hint | None, retry: Retr
 
 
 async def head_behind(store: Store, chain: ChainId, genesis: bytes, hint: Hint | None, retry: Retry) -> Head:
-    """As read_head, of a chain whose genesis was read."""
+    """As read_head, of a chain whose genesis was read.
+
+    Requests: with a hint, its entry, a list, and each newer entry. Without, the list of checkpoints, that of
+    entries behind the newest, and the last entry. Where there is none, or PAGE are behind it, a search
+    adds O(log entries).
+    """
     try:
         head = after_genesis(chain, genesis)
-        near = await _hinted(store, chain, hint, retry) if hint else None
-        return await _follow(store, near or await _last(store, head, retry) or head, retry)
+        if hint and (near := await _hinted(store, chain, hint, retry)):
+            return await _follow(store, near, retry)
+        if last := await _behind_checkpoint(store, chain, retry):
+            return last
+        return await _follow(store, await _last(store, head, retry) or head, retry)
     except Halted:
         if (closed := await closed_head(store, chain, retry)) is None:
             raise
@@ -137,20 +147,54 @@ async def closed_head(store: Store, chain: ChainId, retry: Retry) -> Head | None
 
 async def _follow(store: Store, head: Head, retry: Retry) -> Head:
     """To the end of the chain by entries. Raises Halted."""
-    chain = head.chain
     while head.closing is None:
-        body = await read(store, chain.entry(head.next), retry)
-        if body is None:
-            if await first_after(store, chain, head.next, retry) is None:
-                return head
-            # there are entries behind it: either it was written since we looked, or it is missing
-            body = await read(store, chain.entry(head.next), retry)
-        if body is None:
-            raise entries.missing(chain.entry(head.next), "there are entries behind it")
-        found, newer = after_slot(chain, head.next, body)
-        follows(head, found)
-        head = newer
+        page = await _page(store, head.chain, head.next, retry)
+        for first in page.firsts:
+            # one that lies behind the next: either that was written since we looked, or it is missing
+            while head.closing is None and head.next <= first:
+                head = await _next(store, head, retry)
+        if not page.more:
+            break
     return head
+
+
+async def _next(store: Store, head: Head, retry: Retry) -> Head:
+    """Raises Halted where there is no entry behind `head`, or none that follows it."""
+    chain = head.chain
+    body = await read(store, chain.entry(head.next), retry)
+    if body is None:
+        raise entries.missing(chain.entry(head.next), "there are entries behind it")
+    found, newer = after_slot(chain, head.next, body)
+    follows(head, found)
+    return newer
+
+
+async def _behind_checkpoint(store: Store, chain: ChainId, retry: Retry) -> Head | None:
+    """The head, by the name of the newest checkpoint; None where that leads to no entry, or far behind it."""
+    place = await checkpoint.newest_place(store, chain, retry)
+    page = None if place is None else await _page(store, chain, place, retry)
+    if page is None or page.more or not page.firsts:
+        return None
+    last = page.firsts[-1]
+    body = await read(store, chain.entry(last), retry)
+    return None if body is None else after_slot(chain, last, body)[1]
+
+
+class _Page(NamedTuple):
+    firsts: list[int]  # of entries, in order
+    more: bool  # there may be more behind it
+
+
+async def _page(store: Store, chain: ChainId, start: int, retry: Retry) -> _Page:
+    """The entries from `start` on that one request gives. Names that no entry has are left out."""
+
+    async def attempt() -> list[str]:
+        after = chain.entry(start - 1) if start else ""
+        return [stat.key async for stat in store.list(chain.prefix, after=after, limit=PAGE)]
+
+    keys = await retry.call(attempt)
+    slots = [chain.slot(key) for key in keys]
+    return _Page([first for first in slots if first is not None], len(keys) == PAGE)
 
 
 async def _hinted(store: Store, chain: ChainId, hint: Hint, retry: Retry) -> Head | None:

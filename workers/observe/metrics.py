@@ -175,6 +175,24 @@ ORPHANS_REFUSED = _counter(
     "strongroom_orphans_refused_total", "objects", "Orphans that the store did not delete when asked to."
 )
 
+CHECKPOINTS = _counter("strongroom_checkpoints_total", "checkpoints", "Checkpoints of the ledger written.")
+CHECKPOINTS_REFUSED = _gauge(
+    "strongroom_checkpoints_refused",
+    "chains",
+    "Chains that got none in the last pass: broken, or what a checkpoint names is gone. Run `verify`.",
+)
+CHECKPOINTS_FORGED = _gauge(
+    "strongroom_checkpoints_forged",
+    "checkpoints",
+    "Checkpoints met by the last pass that no trusted key has signed.",
+)
+CHECKPOINTS_UNTOLD = _gauge(
+    "strongroom_checkpoints_untold", "checkpoints", "Newest checkpoints that the audit topic has not got yet."
+)
+CHECKPOINTS_ENDED = _gauge(
+    "strongroom_checkpoints_ended_seconds", "seconds", "End of the last pass of checkpoints, since the epoch."
+)
+
 # -- the retain worker -------------------------------------------------------------------------------
 
 RETENTION_UNITS = _gauges(

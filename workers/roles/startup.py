@@ -24,7 +24,10 @@ from workers.stream.connection import KafkaConnection
 from workers.stream.log import Log
 
 # what a bucket must never delete by itself; a chain without its entries proves nothing
-KEPT_FOR_EVER = ("fleet.json", "ledger/", "units/", "policy/", "keys/", "retention/", "certificates/")
+KEPT_FOR_EVER = (
+    *("fleet.json", "ledger/", "checkpoints/", "units/", "policy/", "keys/"),
+    *("retention/", "certificates/"),
+)
 
 
 JOIN = "Wrap the workspaces' keys by it too: `strongroom keystore rotate root`"

@@ -1,4 +1,4 @@
-"""The steward role: sweeps what crashes left behind, pass by pass, and replays unclaimed records.
+"""The steward role: sweeps what crashes left behind, replays unclaimed records, signs checkpoints: by passes.
 
 The sweep needs neither Kafka nor a root key, and goes on without them.
 """
@@ -6,6 +6,7 @@ The sweep needs neither Kafka nor a root key, and goes on without them.
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import structlog
@@ -19,6 +20,7 @@ from workers.observe import metrics
 from workers.observe.health import Steps, Verdict, Watchdog, Work
 from workers.observe.holds import Holds
 from workers.roles import process
+from workers.roles.checkpoints import Checkpointing, open_checkpointing, signs_checkpoints
 from workers.roles.first_of import first_of
 from workers.roles.process import now
 from workers.roles.replay import Replaying, can_replay, open_replay
@@ -44,6 +46,7 @@ async def _steward(settings: Settings) -> None:
         opening.health_server(settings) as server,
         opening.open_ledger(settings) as ledger,
         opening.open_data(settings) as data,
+        AsyncExitStack() as opened,
     ):
         retry = Retry(hold=holds.declare)
         steward = Steward(ledger, data, retry, terms(settings), settings.sweep_interval, steps.step, now)
@@ -53,9 +56,22 @@ async def _steward(settings: Settings) -> None:
             holds.declare,
             now,
         )
-        watch = Watch(steward, holds, steps, settings.progress_timeout, beside=lambda: replaying.busy)
+        checkpointing: Checkpointing | None = None
+        if signs_checkpoints(settings):
+            checkpointing = await opened.enter_async_context(
+                open_checkpointing(settings, ledger, retry, steps.step)
+            )
+        watch = Watch(
+            steward,
+            holds,
+            steps,
+            settings.progress_timeout,
+            beside=lambda: replaying.busy or (checkpointing is not None and checkpointing.busy),
+        )
         server.watch(watch)
         works = [steward.run, watch.run]
+        if checkpointing is not None:
+            works.append(checkpointing.run)
         if can_replay(settings):
             works.append(replaying.run)
         await first_of(*works)

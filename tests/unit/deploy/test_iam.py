@@ -14,6 +14,7 @@ BUCKET = "arn:aws:s3:::strongroom"
 PREFIXES = (
     "fleet.json",
     "ledger/v1/x",
+    "checkpoints/v1/x",
     "units/v1/x",
     "units/v1/ws=_platform/src=unclaimed/x",
     "units/v1/ws=x/clock=quarantine/x",
@@ -54,8 +55,8 @@ MAY: dict[str, dict[str, set[str]]] = {
     },
     # it lists data/; what it opens and writes there is what is unclaimed, and what that becomes
     "steward": {
-        READ: {"ledger/v1/x", *UNITS, UNCLAIMED, *REPLAYED, *KEYS},
-        WRITE: {*REPLAYED, *KEYS},
+        READ: {"ledger/v1/x", "checkpoints/v1/x", *UNITS, UNCLAIMED, *REPLAYED, *KEYS},
+        WRITE: {"checkpoints/v1/x", *REPLAYED, *KEYS},
         DELETE: DATA,
         PURGE: set(),
     },
@@ -186,7 +187,8 @@ def test_a_stolen_worker_overwrites_nothing_that_was_committed(role: str) -> Non
     found = statements(role)
     for key in MAY[role][WRITE]:
         without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
-        assert ("Deny" in without) == key.startswith(("ledger/", "units/", "data/", "policy/")), key
+        committed = ("ledger/", "checkpoints/", "units/", "data/", "policy/")
+        assert ("Deny" in without) == key.startswith(committed), key
 
 
 def test_a_stolen_retain_worker_overwrites_no_proof() -> None:

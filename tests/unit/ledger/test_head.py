@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.unit.ledger.signing import OTHER, checkpointed, newest, said
 from tests.unit.ledger.world import MemoryLog, begin, committed, log_id, retry
 from workers.errors import Fatal
+from workers.ledger import head as module
 from workers.ledger.halts import Halted
 from workers.ledger.head import Hint, read_head
 from workers.ledger.names import ChainId
@@ -116,3 +118,71 @@ async def test_a_newer_incarnation_is_the_current_one() -> None:
         genesis.replace(b'"incarnation":1', b'"incarnation":2').replace(b'"first":0', b'"first":9'),
     )
     assert await begin(store, MemoryLog(start=9, end=9)) == await read_head(store, second, None, retry())
+
+
+REQUESTS = 3  # behind the genesis, for a chain of any length
+
+
+@pytest.mark.parametrize("newer", [0, 1, 9])
+async def test_with_a_checkpoint_the_head_is_three_requests_away(newer: int) -> None:
+    store, log = MemoryStore(), MemoryLog()
+    await committed(store, log, [1, 70_000, 3] + [1] * 20)
+    await checkpointed(store)
+    head = (await committed(store, log, [1] * newer))[-1]
+    before = store.requests.total()
+    assert await read_head(store, head.chain, None, retry()) == head
+    assert store.requests.total() - before == 1 + REQUESTS
+
+
+async def test_with_the_groups_hint_it_is_two() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    head = (await committed(store, log, [1] * 20))[-1]
+    before = store.requests.total()
+    assert await read_head(store, head.chain, head.hint, retry()) == head
+    assert store.requests.total() - before == 1 + 2
+
+
+@pytest.mark.parametrize(
+    "which",
+    ["forged", "nonsense", "stale", "newer than the chain", "of another incarnation", "between two entries"],
+)
+async def test_no_checkpoint_moves_the_head(which: str) -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [2, 2])
+    await checkpointed(store)
+    true = (await newest(store, heads[0].chain)).checkpoint
+    heads = await committed(store, log, [2, 2])
+    match which:
+        case "forged":
+            await said([store], true, OTHER, first=4, next=6, sha256="0" * 64)
+        case "nonsense":
+            await store.put(f"checkpoints/v1/raw-events/{heads[0].chain.topic_id}.1/00000/0", b"x")
+        case "newer than the chain":
+            await said([store], true, first=90, next=99)
+        case "of another incarnation":
+            await said([store], true, incarnation=2, first=90, next=99)
+        case "between two entries":
+            await said([store], true, first=5, next=99)
+    assert await read_head(store, heads[0].chain, None, retry()) == heads[-1]
+    assert (await begin(store, log)).next == heads[-1].next
+
+
+async def test_a_checkpoint_does_not_hide_that_the_newest_entry_is_broken() -> None:
+    store, log = MemoryStore(), MemoryLog()
+    heads = await committed(store, log, [2, 2])
+    await checkpointed(store)
+    key = heads[0].chain.entry(2)
+    await store.put(key, (await store.get(key)).body.replace(b'"accepted":2', b'"accepted":1'))
+    with pytest.raises(Halted):
+        await read_head(store, heads[0].chain, None, retry())
+
+
+async def test_a_thousand_entries_behind_a_checkpoint_are_searched_and_not_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "PAGE", 4)
+    store, log = MemoryStore(), MemoryLog()
+    await committed(store, log, [1])
+    await checkpointed(store)
+    head = (await committed(store, log, [1] * 64))[-1]
+    assert await read_head(store, head.chain, None, retry()) == head

@@ -95,6 +95,8 @@ def test_durations_are_finite_and_positive(monkeypatch: pytest.MonkeyPatch, valu
         ({"KAFKA_CA_FILE": "ca.pem"}, "nothing would be encrypted"),
         ({"KAFKA_SASL_MECHANISM": "PLAIN", "KAFKA_SASL_USERNAME": "u"}, "set all or none"),
         ({"S3_BUCKET": "b", "KEYSTORE_BUCKET_2": "b"}, "it guards nothing"),
+        ({"S3_BUCKET": "b", "CHECKPOINT_BUCKET": "b", "CHECKPOINT_KEY_FILE": "k"}, "it guards nothing"),
+        ({"S3_BUCKET": "b", "CHECKPOINT_BUCKET": "c"}, "CHECKPOINT_TRUST_FILE is: nothing would be written"),
         ({"KAFKA_BOOTSTRAP": "localhost"}, "not host:port"),
         ({"KAFKA_BOOTSTRAP": "localhost:9092,"}, "not host:port"),
         ({"S3_ENDPOINT": "minio:9000"}, "not http(s)://host"),
