@@ -235,6 +235,14 @@ class Settings(BaseSettings):
         "deleted there too, and each has a line in the certificate",
     )
 
+    # the judge
+    judge_group: Name = setting("strongroom-judge", "Consumer group of the judges")
+    judge_snapshot_interval: Seconds = setting(
+        300.0,
+        "Time between two snapshots of what a judge knows of a partition; what came after, a restart folds "
+        "again",
+    )
+
     # the key service
     keyservice_host: str = setting("127.0.0.1", "Address at which customers' clients reach the key service")
     keyservice_port: Annotated[int, Field(ge=0, le=65535)] = setting(

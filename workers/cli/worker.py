@@ -23,6 +23,18 @@ def archive() -> int:
 
 
 @worker.command()
+def judge() -> int:
+    """Tell scraped copies from customers' own pages, by what archive workers saw of hosts, until SIGTERM.
+
+    What it concludes is policy: it puts verdicts on record, and never says that a host is hostile. /livez,
+    /readyz and /metrics are on STRONGROOM_HTTP_PORT.
+    """
+    from workers.roles import judge as role  # noqa: PLC0415 - as above
+
+    return role.run(Settings.load())
+
+
+@worker.command()
 def retain() -> int:
     """Dispose of what is past its retention, with a certificate for each disposal, until SIGTERM.
 

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.metrics import MetricWrapperBase
 
 from topics import origin_verdicts, workspaces, write_keys
+from topics.origin_verdicts import VerdictKind
 from workers.intake.dispositions import Disposition
 from workers.intake.policy import KEPT_OUT
 from workers.intake.rules import REASONS
@@ -19,6 +20,7 @@ from workers.keyservice.refusal import Outcome
 from workers.ledger import halts
 from workers.ledger.orphans import Kind
 from workers.ledger.unit_entries import Became
+from workers.origins.brakes import BRAKES
 from workers.retention.dispose import Outcome as Disposal
 from workers.retention.due import Unusable
 from workers.retention.erase import Cause
@@ -275,6 +277,36 @@ REPLAYED = _counters(
     "Unclaimed records whose write key became known, by what became of them.",
     disposition=tuple(Became),
     reason=tuple(sorted(REASONS)),
+)
+
+# -- the judge -----------------------------------------------------------------------------------------
+
+JUDGE_KEYS = _gauge("strongroom_judge_keys", "keys", "Write keys of which this judge knows something.")
+JUDGE_HOSTS = _gauge("strongroom_judge_hosts", "hosts", "Foreign hosts of these that it remembers.")
+JUDGE_OBSERVATIONS = _counters(
+    "strongroom_judge_observations_total",
+    "observations",
+    "Observations taken, by whether they brought something new. `unreadable` are passed over: see who writes "
+    "to the topic.",
+    outcome=("folded", "repeated", "unreadable"),
+)
+JUDGE_VERDICTS = _counters(
+    "strongroom_judge_verdicts_total",
+    "verdicts",
+    "Verdicts put on record, those said again after a restart included.",
+    kind=(VerdictKind.SUSPECT.value, VerdictKind.COPY.value),
+)
+JUDGE_BRAKED = _counters(
+    "strongroom_judge_braked_total",
+    "verdicts",
+    "Times that a brake held a verdict back. Page for it: it smells of a customer's move to a new domain.",
+    brake=BRAKES,
+)
+JUDGE_SNAPSHOT_BYTES = _gauge(
+    "strongroom_judge_snapshot_bytes", "bytes", "Stored bytes of the newest snapshot of a partition."
+)
+JUDGE_SNAPSHOT_ENDED = _gauge(
+    "strongroom_judge_snapshot_ended_seconds", "seconds", "When it was stored, since the epoch."
 )
 
 # -- the key service --------------------------------------------------------------------------------

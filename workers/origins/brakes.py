@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from topics.origin_verdicts import VerdictKind
 from workers.origins.judge_state import DAY, HOUR, MINUTE, MINUTES_KEPT, HostState, KeyState, total
 
+BRAKES = ("host_share", "quarantine_share")
 QUARANTINE_SHARE = 0.05  # of what the key has in the same hour on other days
 HOST_SHARE = 0.2  # of the key's records
 LEAST = 10  # records: fewer are no share of anything

@@ -47,6 +47,7 @@ class Judge:
         self.rules = rules
         self.keys = keys if keys is not None else {}
         self.brakes: dict[str, int] = {}  # how often each held a verdict back
+        self.folded = 0  # observations that brought something new
 
     @classmethod
     def restored(cls, body: bytes, rules: Rules = Rules()) -> "Judge":  # noqa: B008 # frozen
@@ -63,6 +64,7 @@ class Judge:
             key = self.keys[seen.write_key] = KeyState(seen.workspace, seen.source)
         if not key.fold(seen):
             return []
+        self.folded += 1
         if key.in_learning(key.clock):
             return []
         return list(self._conclusions(seen, key))

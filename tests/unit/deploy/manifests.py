@@ -9,7 +9,7 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[3]
 DEPLOY = PROJECT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
-COMPONENTS = ("archive", "steward", "retain", "keyservice")
+COMPONENTS = ("archive", "steward", "retain", "judge", "keyservice")
 
 Json = dict[str, Any]
 

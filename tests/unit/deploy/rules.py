@@ -265,6 +265,7 @@ RULES_OF: Mapping[str, tuple[Rule, ...]] = {
         it_deletes_nothing_by_itself,
     ),
     "retain": (it_holds_no_keys, it_deletes_nothing_by_itself),
+    "judge": (the_root_key_lies_in_a_volume, the_root_key_is_its_owners_alone),
     "keyservice": (
         customers_reach_it,
         keys_leave_it_by_tls_alone,

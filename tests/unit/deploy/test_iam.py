@@ -21,9 +21,11 @@ PREFIXES = (
     "policy/v1/x",
     "policy/v1/origin-verdicts/x",
     "policy-published/v1/origin-verdicts/x",
+    "judge/v1/x",
     "keys/v1/ws=x/l1.json",
     "keys/v1/ws=x/reader=x",
     "keys/v1/ws=x/src=x",
+    "keys/v1/ws=_platform/src=judge/x",
     "keys/v1/events/x",
     "keys/v1/tombstones/x",
     "data/ws=x",
@@ -37,11 +39,13 @@ PREFIXES = (
     "probe/x",
     "else",
 )
-ROWS = {"keys/v1/ws=x/l1.json", "keys/v1/ws=x/reader=x", "keys/v1/ws=x/src=x"}
+UNIT_ROWS = {"keys/v1/ws=x/src=x", "keys/v1/ws=_platform/src=judge/x"}
+ROWS = {"keys/v1/ws=x/l1.json", "keys/v1/ws=x/reader=x", *UNIT_ROWS}
 KEYS = {*ROWS, "keys/v1/events/x", "keys/v1/tombstones/x"}
 UNCLAIMED = "data/ws=_platform/src=unclaimed/x"
 REPLAYED = {"units/v1/ws=_platform/src=unclaimed/x", "data/ws=x/from=_platform.unclaimed.unclaimed.x"}
 DATA = {key for key in PREFIXES if key.startswith("data/")}
+VERDICTS = {"policy/v1/origin-verdicts/x", "policy-published/v1/origin-verdicts/x"}
 POLICY = {"policy/v1/x", "policy/v1/origin-verdicts/x"}
 RELEASED = {"units/v1/ws=x/clock=quarantine/x", "data/ws=x/from=x.x.quarantine.x"}
 UNITS = {key for key in PREFIXES if key.startswith("units/")}
@@ -69,10 +73,17 @@ MAY: dict[str, dict[str, set[str]]] = {
         # of keys, units' alone: a stolen one can destroy no workspace's, nor what a person put on record
         WRITE: {
             *("retention/v1/pending/x", "certificates/v1/x", "probe/x", *UNITS),
-            *("keys/v1/ws=x/src=x", "keys/v1/tombstones/x"),
+            *(*UNIT_ROWS, "keys/v1/tombstones/x"),
         },
         DELETE: {"retention/v1/pending/x", "probe/x"},
-        PURGE: {"keys/v1/ws=x/src=x", *DATA},
+        PURGE: {*UNIT_ROWS, *DATA},
+    },
+    # of policy it says what it concluded of hosts, and of keys it makes its snapshots' alone
+    "judge": {
+        READ: {"fleet.json", *VERDICTS, "judge/v1/x", "probe/x", *KEYS},
+        WRITE: {*VERDICTS, "judge/v1/x", "keys/v1/ws=_platform/src=judge/x", "probe/x"},
+        DELETE: {"judge/v1/x", "probe/x"},
+        PURGE: set(),
     },
     # it reads keys, and can't even make a key come to be
     "keyservice": {READ: KEYS, WRITE: set(), DELETE: set(), PURGE: set()},
@@ -91,7 +102,7 @@ MAY: dict[str, dict[str, set[str]]] = {
         },
         WRITE: {
             *("policy/v1/origin-verdicts/x", "policy-published/v1/origin-verdicts/x"),
-            *("keys/v1/ws=x/src=x", *RELEASED),
+            *(*UNIT_ROWS, *RELEASED),
         },
         DELETE: set(),
         PURGE: set(),
@@ -110,6 +121,7 @@ MAY_WITH_ROOT_KEYS = {
     "archive": {"kms:Encrypt", "kms:Decrypt"},
     "steward": {"kms:Encrypt", "kms:Decrypt"},
     "retain": set(),
+    "judge": {"kms:Encrypt", "kms:Decrypt"},
     "keyservice": {"kms:Decrypt"},
     "keys": {"kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo"},
     "origins": {"kms:Encrypt", "kms:Decrypt"},
@@ -196,6 +208,13 @@ def test_a_stolen_retain_worker_overwrites_no_proof() -> None:
     for key in MAY["retain"][WRITE]:
         without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
         assert ("Deny" in without) == key.startswith(("units/", "certificates/")), key
+
+
+def test_a_stolen_judge_overwrites_no_verdict() -> None:
+    found = statements("judge")
+    for key in MAY["judge"][WRITE]:
+        without = {*effects(found, WRITE, f"{BUCKET}/{key}", headers=())}
+        assert ("Deny" in without) == key.startswith(("policy/", "judge/")), key
 
 
 def test_nothing_is_granted_by_a_wildcard_or_on_another_bucket() -> None:

@@ -67,6 +67,14 @@ def test_a_steward_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPa
     )
 
 
+def test_a_judge_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = read_base("judge")
+    for name, value in environment(judge, container(judge)).items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert (settings.http_port, str(settings.root_key_file)) == (8080, "/keys/root.key")
+
+
 def test_a_retain_worker_accepts_the_settings_of_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
     retain = read_base("retain")
     for name, value in environment(retain, container(retain)).items():
@@ -310,7 +318,7 @@ def test_a_fault_planted_in_the_key_service_is_found(fault: str) -> None:
     assert any(finding in found for found in findings(keyservice)), findings(keyservice)
 
 
-ROOT_KEYS_HOLDERS = ("archive", "steward", "keyservice")
+ROOT_KEYS_HOLDERS = ("archive", "steward", "judge", "keyservice")
 
 
 def test_with_keys_in_kms_no_pod_is_told_of_a_root_key() -> None:
