@@ -164,7 +164,13 @@ def set_workspace(  # click calls it, by name
         added = tuple(origin for origin in dict.fromkeys(origins) if origin not in after.allowed_origins)
         return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
 
-    _show_one(running.run(changed(workspace, edit, reason)), as_json)
+    value = running.run(changed(workspace, edit, reason))
+    _show_one(value, as_json)
+    lists = value.allowed_origins or any(source.allowed_origins for source in value.sources)
+    if value.origins is OriginPolicy.QUARANTINE and not lists:
+        output.say(
+            "It lists no hosts of its own, so none is judged and nothing is quarantined: --allow-origin"
+        )
 
 
 @workspaces.command()

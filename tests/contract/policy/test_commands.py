@@ -221,6 +221,15 @@ def test_a_quota_is_set_bit_by_bit_and_shown(acme: Shell) -> None:
     assert quota("--over-quota", "flag") == (None, 5000, 3, "flag")
 
 
+def test_a_quarantine_without_own_hosts_is_said_to_do_nothing(acme: Shell) -> None:
+    opted = acme("workspaces", "set", "acme", "--origins", "quarantine", "--json")
+    assert (opted.json["origins"], "nothing is quarantined" in opted.err) == ("quarantine", True)
+    listed = acme("workspaces", "set", "acme", "--allow-origin", "shop.example")
+    assert (listed.code, listed.err) == (0, "")
+    assert "copies\tquarantined" in listed.out
+    assert acme("workspaces", "set", "acme", "--origins", "flag", "--json").json["origins"] == "flag"
+
+
 def refused(key: str, records: int, batch: int, workspace: str = PLATFORM) -> bytes:
     return rejections.codec.encode(
         replace(
