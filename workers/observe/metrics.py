@@ -299,7 +299,7 @@ JUDGE_VERDICTS = _counters(
 JUDGE_BRAKED = _counters(
     "strongroom_judge_braked_total",
     "verdicts",
-    "Times that a brake held a verdict back. Page for it: it smells of a customer's move to a new domain.",
+    "Verdicts that a brake began to hold back. Page for it: it smells of a customer's move to a new domain.",
     brake=BRAKES,
 )
 JUDGE_SNAPSHOT_BYTES = _gauge(

@@ -5,6 +5,7 @@ they are folded. What of it depends on that order is said there too.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -40,13 +41,21 @@ class Conclusion(msgspec.Struct, frozen=True):
         )
 
 
+class Braked(NamedTuple):
+    """A verdict that a brake holds back; somebody is to look."""
+
+    workspace: str
+    host: str
+    brake: str
+
+
 class Judge:
     """The keys of one partition of origin-observations."""
 
     def __init__(self, rules: Rules = Rules(), keys: dict[str, KeyState] | None = None) -> None:  # noqa: B008 # frozen
         self.rules = rules
         self.keys = keys if keys is not None else {}
-        self.brakes: dict[str, int] = {}  # how often each held a verdict back
+        self.braked: list[Braked] = []  # which verdicts a brake began to hold back; for the caller to empty
         self.folded = 0  # observations that brought something new
 
     @classmethod
@@ -101,8 +110,12 @@ class Judge:
             brake = braked(key, host, established=lambda other: established(key, other))
             if brake is None:
                 return _conclusion(key_name, key, name, VerdictKind.COPY, content, weighed, ())
-            self.brakes[brake] = self.brakes.get(brake, 0) + 1
+            if brake != host.braked:
+                self.braked.append(Braked(key.workspace, name, brake))
+            host.braked = brake
             held = (brake,)
+        else:
+            host.braked = ""
         if held and self._settled(host.noticed_at, now):
             return _conclusion(key_name, key, name, VerdictKind.SUSPECT, content, weighed, held)
         return None

@@ -72,6 +72,7 @@ class HostState(Host, kw_only=True):
     matched_at: int | None = None  # since when they are enough for a copy
     due: int | None = None  # when it is weighed again, whether or not anything comes of it
     issued: str = ""  # the strongest kind of verdict that was given
+    braked: str = ""  # which brake holds a verdict back
 
 
 H = TypeVar("H", bound=Host)

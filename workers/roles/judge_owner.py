@@ -5,7 +5,6 @@ dies anywhere is followed by one that folds the same observations and says the s
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
@@ -23,6 +22,7 @@ from workers.stream.chunk import Chunk
 log = structlog.get_logger()
 
 WHO = "judge"
+BRAKED = "Ask the customer whether the host is theirs (deploy/runbooks/judge_brake.md)"
 OVERDUE = 24 * 3600.0  # seconds after which keys that sent nothing are looked for again
 
 
@@ -135,11 +135,12 @@ class JudgeOwner:
 
     async def _fold(self, held: Held, chunk: Chunk) -> None:
         concluded: list[Conclusion] = []
-        braked = Counter(held.judge.brakes)
         for record in chunk.records:
             concluded += self._folded(held.judge, record.value)
-        for brake, times in (Counter(held.judge.brakes) - braked).items():
-            metrics.JUDGE_BRAKED.labels(brake=brake).inc(times)
+        for braked in held.judge.braked:
+            metrics.JUDGE_BRAKED.labels(brake=braked.brake).inc()
+            log.warning("verdict_braked", **braked._asdict(), remedy=BRAKED)
+        held.judge.braked.clear()
         for conclusion in concluded:
             await self._put_on_record(conclusion)
         held.next = chunk.end

@@ -98,7 +98,7 @@ def test_a_host_with_a_large_part_of_the_traffic_brakes_every_verdict_of_the_key
     moved = [site.seen("new-home.com", 400)]
     verdicts = folded(judge, site.settled([*moved, site.copied()], minutes=4))
     assert [(verdict.kind, verdict.held) for verdict in verdicts] == [(VerdictKind.SUSPECT, ("host_share",))]
-    assert judge.brakes["host_share"]
+    assert judge.braked == [("w", COPY, "host_share")]
 
 
 def test_too_large_a_quarantine_brakes() -> None:
