@@ -17,12 +17,13 @@ from workers.errors import Poison
 from workers.ledger.entries import Writer
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
-from workers.retention import approvals, certificate, explain, names
+from workers.retention import approvals, certificate, explain, index_copy, names
 from workers.retention.agent import Agent, planned_from
 from workers.retention.census import Registrar
 from workers.retention.dispose import Disposer
 from workers.retention.due import PolicyView
 from workers.retention.index import UnitIndex
+from workers.retention.index_copy import IndexCopy
 from workers.retention.plan import FLEET, Due, Plan
 from workers.retention.truth import Truth
 from workers.roles.process import now
@@ -158,7 +159,31 @@ def explain_(key: str, as_json: bool) -> None:
     output.record(running.run(_explain(Settings.load(), key)), as_json=as_json)
 
 
-COMMANDS = (plan, run, approve, certificates, explain_)
+@click.command("index")
+@click.option("--rebuild", is_flag=True, help="Read all of the ledger, and keep a new copy.")
+@output.json_option
+def index_(rebuild: bool, as_json: bool) -> int:
+    """Show the copy of the index that plans begin with, or make it anew.
+
+    Exit code 1 where there is none that can be read: then the next plan reads all of the ledger.
+    """
+    copy, size = running.run(_index(Settings.load(), rebuild))
+    shown: dict[str, object] = {"key": names.INDEX, "there": copy is not None}
+    if copy is not None:
+        shown |= {
+            "as of": iso_ms(copy.at),
+            "bytes": size,
+            "chains": len(copy.chains),
+            "entries": copy.entries,
+            "units": len(copy.units),
+            "objects": sum(each.objects for each in copy.units),
+            "unit chains": len(copy.unit_chains),
+        }
+    output.record(shown, as_json=as_json)
+    return int(copy is None)
+
+
+COMMANDS = (plan, run, approve, certificates, explain_, index_)
 
 
 def _row(due: Due, goes: str) -> tuple[object, ...]:
@@ -182,6 +207,17 @@ async def _plan_of(settings: Settings, ledger: Store) -> Plan:
     registrar = Registrar(ledger, UnitIndex(ledger, retry, now), retry)
     view = await view_by_chain(ledger)
     return (await planned_from(ledger, registrar, view, now(), limits(settings), retry)).plan
+
+
+async def _index(settings: Settings, rebuild: bool) -> tuple[IndexCopy | None, int]:
+    retry = running.patient()
+    async with opening.open_ledger(settings) as ledger:
+        if rebuild:
+            registrar = Registrar(ledger, UnitIndex(ledger, retry, now), retry, anew=True)
+            await registrar.census(await view_by_chain(ledger), now())
+            await registrar.keep()
+        copy = await index_copy.load(ledger, retry)
+        return copy, (await retry.call(lambda: ledger.stat(names.INDEX))).size if copy else 0
 
 
 async def _run(settings: Settings) -> list[Done]:

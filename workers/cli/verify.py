@@ -20,6 +20,7 @@ from workers.ledger.verify import READERS, Opening, Verifier
 from workers.ledger.verify_report import Report
 from workers.ledger.verify_state import StateFile
 from workers.ledger.walk import chains
+from workers.retention import index_audit
 from workers.settings import Settings
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -88,7 +89,7 @@ async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: 
             rows = await opened.enter_async_context(opening.open_key_rows(settings))
         total = await _offsets(ledger, retry) if sys.stderr.isatty() else None
         advance = opened.enter_context(output.progress("offsets", total))
-        return await Verifier(
+        report = await Verifier(
             ledger,
             data,
             retry,
@@ -99,6 +100,8 @@ async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: 
             state=None if state is None else StateFile(state),
             progress=_steps(advance),
         ).run()
+        await index_audit.audit(ledger, retry, report)
+        return report
 
 
 async def _offsets(ledger: Store, retry: Retry) -> int:

@@ -66,6 +66,8 @@ class Kind(StrEnum):
     BROKEN_POLICY_LINK = "broken_policy_link"
     FORGED_POLICY = "forged_policy"
     FORGED_FOLD = "forged_fold"
+    # what retention keeps
+    WRONG_INDEX = "wrong_index"
 
 
 class NoteKind(StrEnum):
@@ -135,6 +137,8 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.FORGED_POLICY: "A change of policy that no command would have made: from a state that did not "
         "stand, or to a forbidden one.",
         Kind.FORGED_FOLD: "A fold of a policy chain holds other values than the chain.",
+        Kind.WRONG_INDEX: "Retention's copy of its index says something else than the ledger: `strongroom "
+        "retention index --rebuild`.",
     }
 )
 

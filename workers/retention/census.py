@@ -1,21 +1,27 @@
 """What is live, unit by unit, and which disposals are under way: what a plan is made from."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
+import structlog
 
 from workers.intake.dispositions import Clock
 from workers.ledger import live as live_units
 from workers.ledger import unit_chain
-from workers.ledger.unit_entries import Kind, feeders, landing_unit
-from workers.retention import certificate, pending
+from workers.ledger.unit_entries import Kind, UnitEntry, feeders, landing_unit
+from workers.retention import certificate, index_copy, names, pending
 from workers.retention.due import PolicyView, judge
 from workers.retention.index import UnitIndex
+from workers.retention.index_copy import UnitChainCopy
 from workers.retention.pending import Pending
 from workers.retention.plan import Held
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
+
+log = structlog.get_logger()
 
 
 class Census(NamedTuple):
@@ -34,49 +40,133 @@ class Census(NamedTuple):
         return self.uncertified | self.under_way.keys()
 
 
-class _Chain(NamedTuple):
+class UnitChain(NamedTuple):
     """Of a unit's chain, what a plan needs."""
 
     seq: int
     disposals: frozenset[int]
     disposed: int  # objects that these name
     landed: Mapping[Unit, int]  # outputs, by the unit that they landed in
+    certified: frozenset[int] = frozenset()  # disposals whose certificate was seen: it stays for ever
+
+    @property
+    def uncertified(self) -> frozenset[int]:
+        return self.disposals - self.certified
 
 
-NO_CHAIN = _Chain(0, frozenset(), 0, {})
+NO_CHAIN = UnitChain(0, frozenset(), 0, {})
+APART = 64  # units whose certificates are looked for one by one; of more, all there are are listed
+# entries and unit chains, and the share of all of them, that are new before a copy is kept again: so a bucket
+# that keeps versions holds a number of copies that grows with the logarithm of the ledger
+NEW_LEAST, NEW_SHARE = 100, 0.02
+
+
+def unit_chain_of(entries: Sequence[UnitEntry], seq: int) -> UnitChain:
+    disposals = [entry for entry in entries if entry.kind is Kind.DISPOSE]
+    return UnitChain(
+        seq,
+        frozenset(entry.seq for entry in disposals),
+        len({each.key for entry in disposals for each in entry.consumed}),
+        Counter(landing_unit(stored) for entry in entries for stored in entry.outputs),
+    )
 
 
 class Registrar:
-    """Reads a chain once, and again when it has grown. Memory: about 1 KB a unit that has a chain."""
+    """Reads a chain once, and again when it has grown. Memory: about 1 KB a unit that has a chain.
 
-    def __init__(self, ledger: Store, index: UnitIndex, retry: Retry) -> None:
+    It begins with the copy that was kept, where there is one that fits the ledger. `keeps`: it keeps one too.
+    """
+
+    def __init__(
+        self, ledger: Store, index: UnitIndex, retry: Retry, *, keeps: bool = False, anew: bool = False
+    ) -> None:
         self._ledger = ledger
         self._index = index
         self._retry = retry
-        self._chains: dict[Unit, _Chain] = {}
+        self._keeps = keeps
+        self._begun = anew  # nothing to begin with
+        self._chains: dict[Unit, UnitChain] = {}
         self._folded: dict[Unit, tuple[tuple[int, ...], Held]] = {}  # as long as nothing grows
+        self._chains_read = 0
+        self._kept_at = (0, 0)  # entries and unit chains in all, when the newest copy was made
 
     async def census(self, view: PolicyView, now: int) -> Census:
         """At `now`, in ms since the epoch. Raises Fatal for a broken chain, of intake or of a unit.
 
-        Requests: those of UnitIndex.advance, a list a thousand entries of unit chains and certificates, and a
-        chain that is new. A unit that nothing was consumed from takes none.
+        Requests: the copy at the start, those of UnitIndex.advance, a list a thousand entries of unit chains,
+        a chain that is new, a list a unit that was disposed of and not certified when it was last looked at.
         """
+        if not self._begun:
+            await self._restore()
         await self._index.advance()
         async for place in unit_chain.units_with_chains(self._ledger, self._retry):
             if self._chains.get(place.unit, NO_CHAIN).seq != place.seq:
-                self._chains[place.unit] = await self._chain(place.unit)
-        certified: dict[Unit, set[int]] = {}
-        async for issued in certificate.issued(self._ledger, self._retry):
-            certified.setdefault(issued.unit, set()).add(issued.seq)
+                await self._read_chain(place.unit)
+        await self._look_for_certificates()
         under_way = {
             stood.pending.unit: stood.pending async for stood in pending.under_way(self._ledger, self._retry)
         }
+        if self._keeps and self._is_much_new():
+            await self.keep()
         held = [await self._held(each, view, now) for each in (*self._index, *self._landed())]
-        uncertified = frozenset(
-            unit for unit, chain in self._chains.items() if chain.disposals - certified.get(unit, set())
-        )
+        uncertified = frozenset(unit for unit, chain in self._chains.items() if chain.uncertified)
         return Census(tuple(held), under_way, uncertified)
+
+    # -- the copy --------------------------------------------------------------------------------------
+
+    async def _restore(self) -> None:
+        self._begun = True
+        copy = await index_copy.load(self._ledger, self._retry)
+        if copy is None:
+            return
+        if not await self._index.restore(copy):
+            log.warning(
+                "retention_index_passed_over",
+                key=names.INDEX,
+                remedy="It does not fit the ledger, and is made anew. `strongroom verify` says what is wrong",
+            )
+            return
+        for each in copy.unit_chains:
+            landed = {index_copy.unit_of(unit): count for unit, count in each.landed}
+            self._chains[index_copy.unit_of(each.unit)] = UnitChain(
+                each.seq, frozenset(each.disposals), each.disposed, landed, frozenset(each.certified)
+            )
+        self._kept_at = (self._index.entries, self._chains_read)
+
+    def _is_much_new(self) -> bool:
+        entries, chains = self._kept_at
+        new = self._index.entries - entries + self._chains_read - chains
+        return new >= max(NEW_LEAST, NEW_SHARE * (self._index.entries + len(self._chains)))
+
+    async def keep(self) -> int:
+        """A copy of what the last census was made from; returns its size in bytes."""
+        unit_chains = tuple(_copied(unit, chain) for unit, chain in self._chains.items())
+        copy = msgspec.structs.replace(await self._index.copied(), unit_chains=unit_chains)
+        size = await index_copy.keep(self._ledger, copy, self._retry)
+        self._kept_at = (self._index.entries, self._chains_read)
+        log.info("retention_index_kept", bytes=size, entries=self._index.entries, units=len(self._index))
+        return size
+
+    # -- chains of units -------------------------------------------------------------------------------
+
+    async def _read_chain(self, unit: Unit) -> None:
+        head = await unit_chain.head(self._ledger, unit, self._retry)
+        certified = self._chains.get(unit, NO_CHAIN).certified
+        self._chains[unit] = unit_chain_of(head.entries, head.seq)._replace(certified=certified)
+        self._chains_read += 1
+
+    async def _look_for_certificates(self) -> None:
+        """Of disposals of which none was seen yet. One that was seen is there for ever."""
+        sought = [unit for unit, chain in self._chains.items() if chain.uncertified]
+        prefixes = [names.certificates_of(unit) for unit in sought]
+        found: dict[Unit, set[int]] = {}
+        for prefix in prefixes if len(sought) <= APART else [names.CERTIFICATES]:
+            async for issued in certificate.issued(self._ledger, self._retry, prefix):
+                found.setdefault(issued.unit, set()).add(issued.seq)
+        for unit in sought:
+            chain = self._chains[unit]
+            certified = chain.certified | (found.get(unit, set()) & chain.disposals)
+            self._chains[unit] = chain._replace(certified=certified)
 
     async def _held(self, gross: Held, view: PolicyView, now: int) -> Held:
         unit = gross.unit
@@ -98,16 +188,6 @@ class Registrar:
         records = sum(each.left for each in named)
         return Held(unit, len(named), records, sum(each.stored.stored_bytes for each in named))
 
-    async def _chain(self, unit: Unit) -> _Chain:
-        head = await unit_chain.head(self._ledger, unit, self._retry)
-        disposals = [entry for entry in head.entries if entry.kind is Kind.DISPOSE]
-        return _Chain(
-            head.seq,
-            frozenset(entry.seq for entry in disposals),
-            len({each.key for entry in disposals for each in entry.consumed}),
-            Counter(landing_unit(stored) for entry in head.entries for stored in entry.outputs),
-        )
-
     def _landed(self) -> list[Held]:
         """Units that have nothing of intake's, and something that was moved into them."""
         units = {
@@ -117,3 +197,15 @@ class Registrar:
             for unit in chain.landed
         }
         return [Held(unit, 0, 0, 0) for unit in sorted(units) if not self._index.held(unit).objects]
+
+
+def _copied(unit: Unit, chain: UnitChain) -> UnitChainCopy:
+    landed = tuple((index_copy.parts_of(into), count) for into, count in chain.landed.items())
+    return UnitChainCopy(
+        index_copy.parts_of(unit),
+        chain.seq,
+        tuple(sorted(chain.disposals)),
+        tuple(sorted(chain.certified)),
+        chain.disposed,
+        landed,
+    )

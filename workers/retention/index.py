@@ -1,61 +1,61 @@
 """Which entries list objects of which unit, kept in memory and brought up to date from where it stood.
 
-So a plan reads the entries that are new, not the ledger. It can be thrown away: the ledger has it all.
+So a plan reads the entries that are new, not the ledger. It can be thrown away: the ledger has it all. From
+start to start it goes by a copy (index_copy.py).
 """
 
 import asyncio
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 from workers.errors import Fatal
 from workers.ledger import entries
 from workers.ledger.chain import read
 from workers.ledger.entries import Closing, Entry, Genesis, StoredObject
+from workers.ledger.halts import Halted
 from workers.ledger.head import Head, after_genesis, after_slot, closed_head, follows
 from workers.ledger.names import ChainId
 from workers.ledger.unit_entries import landing_unit
-from workers.ledger.walk import chains, walk
+from workers.ledger.walk import chains, listed, walk
+from workers.retention.index_copy import FORMAT, ChainCopy, IndexCopy, unit_of
 from workers.retention.plan import Held
+from workers.retention.share import Share
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
 
-ENTRIES_KEPT = 2_000  # read entries, by unit; the units of a day share theirs
-
-
-@dataclass(slots=True)
-class Share:
-    """What intake entries list of one unit, whatever became of it since. `firsts`: by chain number."""
-
-    objects: int = 0
-    records: int = 0
-    stored_bytes: int = 0
-    firsts: dict[int, "array[int]"] = field(default_factory=dict)
-
-    def count(self, stored: StoredObject, chain: int, first: int) -> None:
-        self.objects += 1
-        self.records += stored.records
-        self.stored_bytes += stored.stored_bytes
-        places = self.firsts.setdefault(chain, array("q"))
-        if not places or places[-1] != first:
-            places.append(first)
+OBJECTS_KEPT = 50_000  # of read entries, by unit; the units of a day share theirs. Some 800 bytes each
+AHEAD = 32  # entries that are read at once
 
 
 class UnitIndex:
-    """Memory: about 400 bytes a unit, and 8 a unit and entry."""
+    """Memory: about 400 bytes a unit, and 8 a unit and entry, and the OBJECTS_KEPT.
 
-    def __init__(self, ledger: Store, retry: Retry, now: Callable[[], int]) -> None:
+    `upto`: only these chains are read, each as far as there (an offset at which an entry begins), or to its
+    end.
+    """
+
+    def __init__(
+        self,
+        ledger: Store,
+        retry: Retry,
+        now: Callable[[], int],
+        upto: Mapping[ChainId, int | None] | None = None,
+    ) -> None:
         self._ledger = ledger
         self._retry = retry
         self._now = now  # ms since the epoch
+        self._upto = upto
         self._asked_at = 0  # when the newest look began
         self._reading = asyncio.Lock()
         self._units: dict[Unit, Share] = {}
         self._chains: list[ChainId] = []
-        self._heads: dict[ChainId, Head | None] = {}  # None: closed, nothing follows
+        self._numbers: dict[ChainId, int] = {}
+        self._heads: dict[ChainId, Head] = {}
+        self._closed: set[ChainId] = set()  # nothing follows
         self._read: OrderedDict[tuple[int, int], dict[Unit, list[StoredObject]]] = OrderedDict()
+        self._objects_read = 0
         self.entries = 0
 
     def __len__(self) -> int:
@@ -70,10 +70,12 @@ class UnitIndex:
         share = self._units.get(unit) or Share()
         return Held(unit, share.objects, share.records, share.stored_bytes)
 
+    # -- reading the ledger ----------------------------------------------------------------------------
+
     async def advance(self) -> int:
         """Reads what is new, and returns how many entries. Raises Fatal for a broken chain.
 
-        Requests: about two a chain, and one a new entry.
+        Requests: about three a chain that is open, one a closed one, and one a new entry.
         """
         async with self._reading:
             return await self._advance()
@@ -81,11 +83,12 @@ class UnitIndex:
     async def _advance(self) -> int:
         asked_at, before = self._now(), self.entries
         async for chain in chains(self._ledger, self._retry):
+            if self._upto is not None and chain not in self._upto:
+                continue
             if chain not in self._heads:
                 await self._begin(chain)
-            head = self._heads[chain]
-            if head is not None:
-                await self._follow(head)
+            if chain not in self._closed:
+                await self._follow(chain)
         self._asked_at = asked_at
         return self.entries - before
 
@@ -95,23 +98,16 @@ class UnitIndex:
             if self._asked_at < since:
                 await self._advance()
 
-    async def objects(self, unit: Unit) -> list[StoredObject]:
-        """The unit's objects that intake entries list, as of the last `advance`."""
-        share = self._units.get(unit) or Share()
-        found: list[StoredObject] = []
-        for number, firsts in share.firsts.items():
-            for first in firsts:
-                found += (await self._entry_by_unit(number, first)).get(unit, ())
-        return found
-
     async def _begin(self, chain: ChainId) -> None:
         """A chain with a broken past is read as its closing lets it count, once: it is closed."""
-        self._chains.append(chain)
-        closed = await closed_head(self._ledger, chain, self._retry)
+        whole = self._upto is None or self._upto[chain] is None
+        closed = await closed_head(self._ledger, chain, self._retry) if whole else None
         if closed is not None:
+            self._number(chain)
             async for entry in walk(self._ledger, chain, self._retry):
-                self._take(chain, entry)
-            self._heads[chain] = None
+                self._count(chain, entry)
+            self._heads[chain] = closed
+            self._closed.add(chain)
             return
         genesis = await read(self._ledger, chain.genesis, self._retry)
         if genesis is None:
@@ -119,32 +115,99 @@ class UnitIndex:
         entries.decode(Genesis, genesis, chain.genesis)
         self._heads[chain] = after_genesis(chain, genesis)
 
-    async def _follow(self, head: Head) -> None:
-        chain = head.chain
-        while (body := await read(self._ledger, chain.entry(head.next), self._retry)) is not None:
-            found, newer = after_slot(chain, head.next, body)
-            follows(head, found)
-            if isinstance(found, Closing):
-                self._heads[chain] = None
+    async def _follow(self, chain: ChainId) -> None:
+        """To the end of the chain by entries. Listings only say what to read ahead."""
+        async for firsts in self._listed(chain):
+            reading = (read(self._ledger, chain.entry(first), self._retry) for first in firsts)
+            for first, body in zip(firsts, await asyncio.gather(*reading), strict=True):
+                if first == self._heads[chain].next and body is not None and not self._take(chain, body):
+                    return
+        while not self._is_at_end(chain):
+            body = await read(self._ledger, chain.entry(self._heads[chain].next), self._retry)
+            if body is None or not self._take(chain, body):
                 return
-            self._take(chain, found)
-            head = self._heads[chain] = newer
 
-    def _take(self, chain: ChainId, entry: Entry) -> None:
+    async def _listed(self, chain: ChainId) -> AsyncIterator[list[int]]:
+        """Places behind the head, some at a time."""
+        head = self._heads[chain]
+        after = chain.prefix if head.first is None else chain.entry(head.first)
+        some: list[int] = []
+        async for stat in listed(self._ledger, chain.prefix, self._retry, after=after):
+            first = chain.slot(stat.key)
+            if first is None:
+                continue
+            if self._is_beyond(chain, first):
+                break
+            some.append(first)
+            if len(some) == AHEAD:
+                yield some
+                some = []
+        if some:
+            yield some
+
+    def _is_at_end(self, chain: ChainId) -> bool:
+        return self._is_beyond(chain, self._heads[chain].next)
+
+    def _is_beyond(self, chain: ChainId, offset: int) -> bool:
+        upto = None if self._upto is None else self._upto[chain]
+        return upto is not None and offset >= upto
+
+    def _take(self, chain: ChainId, body: bytes) -> bool:
+        """The entry behind the head; False where nothing follows it."""
+        if self._is_at_end(chain):
+            return False
+        head = self._heads[chain]
+        found, newer = after_slot(chain, head.next, body)
+        follows(head, found)
+        self._heads[chain] = newer
+        if isinstance(found, Closing):
+            self._closed.add(chain)
+            return False
+        self._count(chain, found)
+        return True
+
+    def _count(self, chain: ChainId, entry: Entry) -> None:
         self.entries += 1
-        number = self._chains.index(chain)
+        number = self._number(chain)
         for stored in entry.objects:
             unit = landing_unit(stored)
-            self._units.setdefault(unit, Share()).count(stored, number, entry.first)
+            share = self._units.get(unit)
+            if share is None:
+                share = self._units[unit] = Share()
+            share.count(stored, number, entry.first)
+
+    def _number(self, chain: ChainId) -> int:
+        number = self._numbers.get(chain)
+        if number is None:
+            number = self._numbers[chain] = len(self._chains)
+            self._chains.append(chain)
+        return number
+
+    # -- what a unit's objects are ---------------------------------------------------------------------
+
+    async def objects(self, unit: Unit) -> list[StoredObject]:
+        """The unit's objects that intake entries list, as of the last `advance`: read from these entries.
+
+        Requests: one an entry, but for those that were read a moment ago.
+        """
+        share = self._units.get(unit) or Share()
+        found: list[StoredObject] = []
+        for places in _some(share.firsts):
+            reading = (self._entry_by_unit(number, first) for number, first in places)
+            for by_unit in await asyncio.gather(*reading):
+                found += by_unit.get(unit, ())
+        return found
 
     async def _entry_by_unit(self, number: int, first: int) -> dict[Unit, list[StoredObject]]:
         kept = self._read.get((number, first))
         if kept is None:
             kept = await self._read_entry(self._chains[number], first)
-            self._read[number, first] = kept
-            if len(self._read) > ENTRIES_KEPT:
-                self._read.popitem(last=False)
+            if (number, first) not in self._read:
+                self._read[number, first] = kept
+                self._objects_read += _size(kept)
         self._read.move_to_end((number, first))
+        while self._objects_read > OBJECTS_KEPT and len(self._read) > 1:
+            self._objects_read -= _size(self._read.popitem(last=False)[1])
         return kept
 
     async def _read_entry(self, chain: ChainId, first: int) -> dict[Unit, list[StoredObject]]:
@@ -159,3 +222,59 @@ class UnitIndex:
         for stored in found.objects:
             by_unit.setdefault(landing_unit(stored), []).append(stored)
         return by_unit
+
+    # -- the copy that is kept -------------------------------------------------------------------------
+
+    async def copied(self) -> IndexCopy:
+        """All of it, of one moment; without the units' chains, which others know."""
+        async with self._reading:
+            for chain in self._heads:
+                self._number(chain)
+            chains = tuple(self._chain_copied(chain) for chain in self._chains)
+            units = tuple(share.copied(unit) for unit, share in self._units.items())
+            return IndexCopy(FORMAT, self._asked_at, self.entries, chains, units, ())
+
+    def _chain_copied(self, chain: ChainId) -> ChainCopy:
+        head = self._heads[chain]
+        return ChainCopy(chain, head.first, head.next, head.digest, chain in self._closed)
+
+    async def restore(self, copy: IndexCopy) -> bool:
+        """Goes on from a copy, before the first `advance`. False, and nothing is taken, where the ledger does
+        not hold what the copy stands at. Requests: one a chain."""
+        async with self._reading:
+            for at in range(0, len(copy.chains), AHEAD):
+                some = copy.chains[at : at + AHEAD]
+                if not all(await asyncio.gather(*map(self._stands, some))):
+                    return False
+            for each in copy.chains:
+                self._number(each.id)
+                self._heads[each.id] = Head(each.id, each.first, each.next, each.digest, None)
+                if each.closed:
+                    self._closed.add(each.id)
+            self._units = {unit_of(unit.unit): Share.of(unit) for unit in copy.units}
+            self.entries = copy.entries
+        return True
+
+    async def _stands(self, copied: ChainCopy) -> bool:
+        """Whether the ledger has, at that place, that entry: by its digest, all before it is the same."""
+        where = copied.id.genesis if copied.first is None else copied.id.entry(copied.first)
+        body = await read(self._ledger, where, self._retry)
+        if body is None or entries.digest(body) != copied.digest:
+            return False
+        try:
+            if copied.first is None:
+                return after_genesis(copied.id, body).next == copied.next
+            found, head = after_slot(copied.id, copied.first, body)
+        except Halted:
+            return False
+        return head.next == copied.next and isinstance(found, Closing) == copied.closed
+
+
+def _some(firsts: Mapping[int, "array[int]"]) -> Iterator[list[tuple[int, int]]]:
+    for number, places in firsts.items():
+        for at in range(0, len(places), AHEAD):
+            yield [(number, first) for first in places[at : at + AHEAD]]
+
+
+def _size(by_unit: Mapping[Unit, list[StoredObject]]) -> int:
+    return sum(map(len, by_unit.values()))

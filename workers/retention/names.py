@@ -9,6 +9,7 @@ from workers.sealing.keys import Unit, checked_unit
 
 PENDING = "retention/v1/pending/"
 APPROVALS = "retention/v1/approvals/"
+INDEX = "retention/v1/index/units.msgpack.zst"
 CERTIFICATES = "certificates/v1/"
 UNIT = r"ws=([^/]+)/src=([^/]+)/day=([^/]+)/clock=([a-z]+)"
 PENDING_NAME = re.compile(rf"{PENDING}{UNIT}\.json\Z", re.ASCII)

@@ -88,7 +88,7 @@ async def _retain(settings: Settings) -> None:
         truth = Truth(surroundings.ledger, view, now, patient)
         agent = Agent(
             surroundings.ledger,
-            Registrar(surroundings.ledger, index, retry),
+            Registrar(surroundings.ledger, index, retry, keeps=True),
             Disposer(
                 surroundings.ledger,
                 buckets,

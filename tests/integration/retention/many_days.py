@@ -36,7 +36,7 @@ from workers.ledger.entries import Writer
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Kind
 from workers.ledger.verify import Verifier
-from workers.retention import certificate, names
+from workers.retention import certificate, index_audit, names
 from workers.retention.agent import Agent
 from workers.retention.census import Registrar
 from workers.retention.dispose import Disposer, Terms
@@ -128,7 +128,14 @@ class Workers:
             Auditor(self._archive.spread, "audit").tell,  # type: ignore[arg-type] # it only sends
         )
         return Agent(
-            ledger, Registrar(ledger, index, RETRY), disposer, view, NO_BRAKES, RETRY, now, lambda: None
+            ledger,
+            Registrar(ledger, index, RETRY, keeps=True),
+            disposer,
+            view,
+            NO_BRAKES,
+            RETRY,
+            now,
+            lambda: None,
         )
 
 
@@ -206,6 +213,7 @@ async def judged(archive: Archive, days: int) -> Found:
     if set(archive.spread.audited) != {each.name for each in await _all_certificates(archive)}:
         found.wrong.append("the audit topic does not have each certificate")
     report = await Verifier(archive.buckets.ledger, archive.buckets.data, RETRY).run()
+    await index_audit.audit(archive.buckets.ledger, RETRY, report)
     found.wrong += [str(finding) for finding in report.findings]
     return found
 

@@ -35,6 +35,7 @@ PREFIXES = (
     "data/ws=x/from=_platform.unclaimed.unclaimed.x",
     "retention/v1/pending/x",
     "retention/v1/approvals/x",
+    "retention/v1/index/x",
     "certificates/v1/x",
     "probe/x",
     "else",
@@ -68,11 +69,11 @@ MAY: dict[str, dict[str, set[str]]] = {
     "retain": {
         READ: {
             *("ledger/v1/x", "probe/x", "certificates/v1/x", *POLICY, *UNITS),
-            *("retention/v1/pending/x", "retention/v1/approvals/x", *KEYS),
+            *("retention/v1/pending/x", "retention/v1/approvals/x", "retention/v1/index/x", *KEYS),
         },
         # of keys, units' alone: a stolen one can destroy no workspace's, nor what a person put on record
         WRITE: {
-            *("retention/v1/pending/x", "certificates/v1/x", "probe/x", *UNITS),
+            *("retention/v1/pending/x", "retention/v1/index/x", "certificates/v1/x", "probe/x", *UNITS),
             *(*UNIT_ROWS, "keys/v1/tombstones/x"),
         },
         DELETE: {"retention/v1/pending/x", "probe/x"},
