@@ -76,9 +76,14 @@ def findings() -> str:
         "every entry, every policy change, and every object; `--deep` opens the objects too, recounts their "
         "records, and holds the write key of each against the policy chains. Checking goes on behind a "
         "finding. A finding makes the exit code 1; a note is worth knowing and no fault: what an operator "
-        "acknowledged ([architecture.md](architecture.md), Losses) becomes one. Nothing shows that a chain's "
-        "newest entries were cut off from a bucket that keeps no versions. Why it is so: "
-        "[ADR 015](decisions/015-what-an-auditor-needs.md).",
+        "acknowledged ([architecture.md](architecture.md), Losses) becomes one. With public keys in "
+        "STRONGROOM_CHECKPOINT_TRUST_FILE, the newest checkpoint of each chain "
+        "([operations.md](operations.md), Checkpoints) is held against it: one from a bucket or file that is "
+        "out of a forger's reach proves that nothing up to it was cut off or written anew. What came later "
+        "can be cut unseen from a bucket that keeps no versions. `--from-checkpoint` reads each chain from "
+        "there on: neither the entries before nor their objects are looked at, and the report says of how "
+        "many a signature vouches. Why it is so: [ADR 015](decisions/015-what-an-auditor-needs.md), "
+        "[026](decisions/026-checkpoints.md).",
         ["Kind", "", "Meaning"],
         rows,
     )

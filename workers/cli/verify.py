@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 import msgspec
@@ -19,8 +20,10 @@ from workers.ledger.head import after_genesis, read_head
 from workers.ledger.verify import READERS, Opening, Verifier
 from workers.ledger.verify_report import Report
 from workers.ledger.verify_state import StateFile
+from workers.ledger.verify_tails import Sources
 from workers.ledger.walk import chains
 from workers.retention import index_audit
+from workers.sealing.signing import Trust
 from workers.settings import Settings
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -45,15 +48,39 @@ THREADS = 2  # more gain nothing: what they do besides digests and ciphers is Py
     show_default=True,
     help="Objects that are read at once.",
 )
+@click.option(
+    "--checkpoints",
+    "files",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="Hold the ledger against the checkpoints in this file too, one a line.",
+)
+@click.option(
+    "--from-checkpoint",
+    "from_checkpoint",
+    is_flag=True,
+    help="Read each chain from its newest checkpoint on; its signature vouches for what is before.",
+)
 @output.json_option
-def verify(deep: bool, state: Path | None, parallel: int, as_json: bool) -> int:
+def verify(
+    deep: bool,
+    state: Path | None,
+    parallel: int,
+    files: tuple[Path, ...],
+    from_checkpoint: bool,
+    as_json: bool,
+) -> int:
     """Prove from the buckets alone that nothing is missing or changed.
 
     Reads every entry, every policy change and every object, and holds digests, counts, names, seals and key
-    rows against each other. Needs neither Kafka nor, without --deep, keys. docs/verify.md says what each
-    finding means. Exit codes: 0 clean, 1 findings, 3 a bucket could not be reached.
+    rows against each other. Needs neither Kafka nor, without --deep, keys. With the public keys of
+    STRONGROOM_CHECKPOINT_TRUST_FILE, it proves that no chain was cut behind its newest checkpoint.
+    docs/verify.md says what each finding means.
+    Exit codes: 0 clean, 1 findings, 3 a bucket could not be reached.
     """
-    report = running.run(_stoppable(Settings.load(), deep, state, parallel))
+    settings = Settings.load()
+    asked = Asked(deep, state, parallel, _trust(settings, files, from_checkpoint), files, from_checkpoint)
+    report = running.run(_stoppable(settings, asked))
     if as_json:
         output.print_json({"clean": report.clean, "deep": deep, **msgspec.to_builtins(report)})
     else:
@@ -61,32 +88,56 @@ def verify(deep: bool, state: Path | None, parallel: int, as_json: bool) -> int:
     return 0 if report.clean else 1
 
 
-async def _stoppable(settings: Settings, deep: bool, state: Path | None, parallel: int) -> Report:
+class Asked(NamedTuple):
+    """What the command line says."""
+
+    deep: bool
+    state: Path | None
+    parallel: int
+    trust: Trust | None
+    files: tuple[Path, ...]
+    from_checkpoint: bool
+
+
+def _trust(settings: Settings, files: tuple[Path, ...], from_checkpoint: bool) -> Trust | None:
+    """None where no public keys are named: checkpoints are left alone. Raises BadSettings if asked for."""
+    if settings.checkpoint_trust_file is not None:
+        return Trust.load(settings.checkpoint_trust_file)
+    if files or from_checkpoint:
+        opening.needed(settings, "checkpoint_trust_file")
+    return None
+
+
+async def _stoppable(settings: Settings, asked: Asked) -> Report:
     """SIGTERM ends it as Ctrl-C does: what was proven is in the state."""
-    auditing = asyncio.ensure_future(_verify(settings, deep, state, parallel))
+    auditing = asyncio.ensure_future(_verify(settings, asked))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, auditing.cancel)
     try:
         return await auditing
     except asyncio.CancelledError:
-        if state is not None:
-            output.say(f"stopped; the same command goes on from where {state} says")
+        if asked.state is not None:
+            output.say(f"stopped; the same command goes on from where {asked.state} says")
         if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # there is one: it runs this
             raise  # by Ctrl-C
         sys.exit(TERMINATED)
 
 
-async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: int) -> Report:
+async def _verify(settings: Settings, asked: Asked) -> Report:
     retry = running.patient()
     async with AsyncExitStack() as opened:
         ledger = await opened.enter_async_context(opening.open_ledger(settings))
         data = await opened.enter_async_context(opening.open_data(settings))
         root: Opening | None = None
-        if deep:
+        if asked.deep:
             roots = await opened.enter_async_context(opening.open_roots(settings))
             keys = await opened.enter_async_context(opening.open_keystore(settings, roots))
             rows, root = keys.replicas, Opening(keys, roots.fingerprints)
         else:
             rows = await opened.enter_async_context(opening.open_key_rows(settings))
+        sources: Sources | None = None
+        if asked.trust is not None:
+            stores = await opened.enter_async_context(opening.open_checkpoints(settings, ledger))
+            sources = Sources(stores, asked.trust, {str(path): path.read_bytes() for path in asked.files})
         total = await _offsets(ledger, retry) if sys.stderr.isatty() else None
         advance = opened.enter_context(output.progress("offsets", total))
         report = await Verifier(
@@ -95,9 +146,11 @@ async def _verify(settings: Settings, deep: bool, state: Path | None, parallel: 
             retry,
             keystore=rows,
             opening=root,
-            readers=parallel,
+            readers=asked.parallel,
             threads=opened.enter_context(ThreadPoolExecutor(THREADS)),
-            state=None if state is None else StateFile(state),
+            state=None if asked.state is None else StateFile(asked.state),
+            checkpoints=sources,
+            from_checkpoints=asked.from_checkpoint,
             progress=_steps(advance),
         ).run()
         await index_audit.audit(ledger, retry, report)
@@ -149,6 +202,10 @@ def summary(report: Report) -> dict[str, object]:
         "chains": report.chains,
         "entries": report.entries,
         "closed chains": report.closings,
+        "checkpoints held against them": report.checkpoints,
+        "chains read from a checkpoint on": report.vouched_chains,
+        "entries before, vouched for": report.vouched_entries,
+        "offsets before, vouched for": report.vouched_offsets,
         "offsets": report.offsets,
         "lost": report.lost,
         "closings with an unknown loss": report.lost_unknown,

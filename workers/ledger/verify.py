@@ -17,6 +17,7 @@ from workers.ledger.verify_objects import Deep, Keys, Objects
 from workers.ledger.verify_policy import PolicyAudit
 from workers.ledger.verify_report import Report
 from workers.ledger.verify_state import Progress, StateFile
+from workers.ledger.verify_tails import Sources, Tails
 from workers.ledger.verify_units import UnitAudit
 from workers.ledger.verify_unlisted import Unlisted
 from workers.ledger.walk import ROOT
@@ -39,7 +40,8 @@ class Verifier:
 
     `progress(report)` is called after each entry of the ledger.
     `keystore`: whose rows are checked, with fleet.json; without it, neither is. `opening`: objects are opened
-    and recounted. `state`: where the pass is kept while it runs; it goes on from there.
+    and recounted. `state`: where the pass is kept while it runs; it goes on from there. `checkpoints`: held
+    against the chains; `from_checkpoints`: each chain that has one is read from its newest one on.
     """
 
     def __init__(
@@ -53,12 +55,15 @@ class Verifier:
         readers: int = READERS,
         threads: Executor | None = None,
         state: StateFile | None = None,
+        checkpoints: Sources | None = None,
+        from_checkpoints: bool = False,
         progress: Callable[[Report], None] = lambda report: None,
     ) -> None:
         self._ledger, self._data, self._retry = ledger, data, retry
         self._keystore, self._opening = keystore, opening
         self._readers, self._threads = readers, threads
         self._state, self._told = state, progress
+        self._checkpoints, self._from_checkpoints = checkpoints, from_checkpoints
 
     async def run(self) -> Report:
         """Raises Retryable where a bucket stays away, Fatal for another root key or another audit's state.
@@ -81,6 +86,12 @@ class Verifier:
         # each time anew: what objects hold is judged by it
         progress.policy = Report()
         rows = await self._rows(progress.policy)
+        # before the ledger: what is vouched for by then must be there
+        tails = Tails((), start=False)
+        if self._checkpoints is not None:
+            tails = await Tails.gathered(
+                self._checkpoints, self._retry, progress.policy, start=self._from_checkpoints
+            )
         deep = Deep(self._opening.keys, owners) if self._opening else None
         await PolicyAudit(
             self._ledger,
@@ -107,8 +118,10 @@ class Verifier:
                 self._state,
                 ahead=2 * self._readers,
                 told=self._told,
+                tails=tails,
             ).run()
             progress.ledger_done = True
+        await tails.check(self._ledger, self._retry, progress.policy)
         if not progress.units_done:
             intake = IntakeObjects(self._ledger, self._data, self._retry)
             await UnitAudit(
@@ -139,4 +152,5 @@ class Verifier:
     @property
     def _name(self) -> str:
         how = "objects opened" if self._opening else "objects read"
-        return f"ledger {self._ledger.name}, data {self._data.name}, {how}"
+        where = ", from checkpoints" if self._from_checkpoints else ""
+        return f"ledger {self._ledger.name}, data {self._data.name}, {how}{where}"

@@ -7,15 +7,17 @@ from typing import NamedTuple
 from workers.errors import Fatal
 from workers.ledger import entries
 from workers.ledger.chain import read
+from workers.ledger.checkpoint import Sums
 from workers.ledger.entries import FIRST_INCARNATION, After, Closing, Entry, Genesis
 from workers.ledger.head import Head, after_slot, closed_head
 from workers.ledger.names import ChainId
 from workers.ledger.verify_entries import Slot, judged
-from workers.ledger.verify_listing import Listed, Listing, in_order
+from workers.ledger.verify_listing import Listed, in_order
 from workers.ledger.verify_objects import Objects
 from workers.ledger.verify_report import Kind, NoteKind, Report
 from workers.ledger.verify_state import ChainEnd, Progress, StateFile
-from workers.ledger.walk import ROOT, place
+from workers.ledger.verify_tails import Tails, behind
+from workers.ledger.walk import place
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -53,14 +55,17 @@ class Chains:
         *,
         ahead: int,
         told: Callable[[Report], None],
+        tails: Tails,
     ) -> None:
         self._ledger, self._retry, self._objects = ledger, retry, objects
         self._progress, self._state = progress, state
-        self._ahead, self._told = ahead, told
+        self._ahead, self._told, self._tails = ahead, told, tails
         self._excuses: tuple[str, Excuses] = "", Excuses("", {})  # of the chain with that prefix
 
     async def run(self) -> None:
-        listing = Listing(self._ledger, ROOT, self._retry, after=self._progress.ledger or "")
+        begun = self._progress.chains  # an audit that goes on has passed over what it passed over then
+        starts = {prefix: each for prefix, each in self._tails.starts.items() if prefix not in begun}
+        listing = behind(self._ledger, self._progress.ledger or "", starts, self._retry)
         async with aclosing(in_order(listing, self._read, ahead=self._ahead)) as all_found:
             async for found in all_found:
                 await self._take(found)
@@ -136,8 +141,22 @@ class Chains:
         if own.findings and excuses.cover(GENESIS, digest):
             own.acknowledge(excuses.closing)
         report.add(own)
+        if (vouched := self._tails.starts.get(chain.prefix)) is not None:
+            start = vouched.checkpoint
+            report.vouched_chains += 1
+            report.vouched_entries += start.sums.entries
+            report.vouched_offsets += start.sums.offsets
+            return ChainEnd(
+                *chain,
+                head=start.next,
+                next=None if start.closed else start.next,
+                digest=start.sha256,
+                closing=chain.entry(start.first) if start.closed else None,
+                since=start.next,
+                sums=start.sums,
+            )
         first = None if genesis is None else genesis.first
-        return ChainEnd(*chain, head=first, next=first, digest=digest)
+        return ChainEnd(*chain, head=first, next=first, digest=digest, sums=Sums())
 
     def _genesis(self, chain: ChainId, body: bytes, report: Report) -> Genesis | None:
         try:
@@ -202,7 +221,9 @@ class Chains:
         end.excused = excuses.cover(name, slot.digest)
         if end.excused and report.findings:
             report.acknowledge(excuses.closing)
+        sound = not links.findings and not end.excused
         _move(end, slot)
+        self._sum_up(end, slot, report, sound=sound)
         if isinstance(document, Closing):
             lost = "nobody knows how many" if document.lost is None else document.lost
             report.note(
@@ -211,6 +232,17 @@ class Chains:
                 f"{document.cause}, by {document.actor}: {document.reason}; lost: {lost}; "
                 f"goes on in {document.opens_chain.prefix}",
             )
+
+    def _sum_up(self, end: ChainEnd, slot: Slot, report: Report, *, sound: bool) -> None:
+        """Behind a fault nobody knows what the chain should hold: nothing is said of it a second time."""
+        if end.sums is None or slot.document is None or not sound:
+            end.sums = None
+            return
+        if isinstance(slot.document, Entry):
+            end.sums = end.sums.plus(slot.document)
+        for where, checkpoint, _ in self._tails.of(end.chain, slot.first):
+            if checkpoint.sha256 == slot.digest and checkpoint.sums != end.sums:
+                report.found(Kind.OTHER_THAN_CHECKPOINT, slot.key, f"{where} names other sums")
 
     def _check_place(self, end: ChainEnd, slot: Slot, report: Report) -> None:
         """Where the slot lies behind what was read before it, and whether it names that."""

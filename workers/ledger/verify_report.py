@@ -30,6 +30,10 @@ class Kind(StrEnum):
     MISCOUNT = "miscount"
     OVERWRITTEN_ENTRY = "overwritten_entry"
     DELETED_ENTRY = "deleted_entry"
+    # checkpoints of them
+    CUT_TAIL = "cut_tail"
+    OTHER_THAN_CHECKPOINT = "other_than_checkpoint"
+    FORGED_CHECKPOINT = "forged_checkpoint"
     # unit chains
     UNIT_HOLE = "unit_hole"
     FORGED_UNIT = "forged_unit"
@@ -102,6 +106,10 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.OVERWRITTEN_ENTRY: "An entry, of ledger, unit or policy, has older versions: it was written "
         "twice.",
         Kind.DELETED_ENTRY: "An entry, of ledger, unit or policy, has a delete marker: it was deleted.",
+        Kind.CUT_TAIL: "A checkpoint names an entry that is gone: the chain's newest entries were cut off.",
+        Kind.OTHER_THAN_CHECKPOINT: "An entry has other bytes than a checkpoint says, or those up to it hold "
+        "other sums: the chain was written anew.",
+        Kind.FORGED_CHECKPOINT: "A checkpoint that no trusted key has signed, or that is not one.",
         Kind.UNIT_HOLE: "An entry of a unit chain is missing: a later one, or an output, follows it.",
         Kind.FORGED_UNIT: "A unit entry that no program would have written.",
         Kind.CONSUMED_TWICE: "A unit entry consumes records that an earlier entry of its chain consumed.",
@@ -168,6 +176,10 @@ class Report(msgspec.Struct):
     entries: int = 0
     closings: int = 0
     offsets: int = 0
+    checkpoints: int = 0  # that were held against the chains
+    vouched_chains: int = 0  # read from a checkpoint on; what lies before it, its signature vouches for
+    vouched_entries: int = 0  # before those checkpoints: not read
+    vouched_offsets: int = 0
     lost: int = 0  # offsets that closings say are archived nowhere
     lost_unknown: int = 0  # closings of which nobody can know how many
     records: dict[str, int] = msgspec.field(default_factory=dict)  # by disposition

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 
 from workers.errors import Fatal
+from workers.ledger.checkpoint import Sums
 from workers.ledger.names import ChainId
 from workers.ledger.verify_report import Report
 
-FORMAT = 1
+FORMAT = 2
 SAVE_EVERY = 5.0  # seconds
 
 
@@ -32,6 +33,8 @@ class ChainEnd(msgspec.Struct):
     committed_at: int = 0  # ms since the epoch
     closing: str | None = None  # the key of its closing, once that was read
     excused: bool = False  # what was read last is named by the closing as broken
+    since: int = 0  # offsets below were not read: a checkpoint vouches for them
+    sums: Sums | None = None  # from the genesis on; None behind something that is wrong
     spare: tuple[int, str] | None = None  # `next` and `digest` of the entry that the newest one overlaps
 
     @property

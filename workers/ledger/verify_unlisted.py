@@ -111,8 +111,10 @@ class Unlisted:
         if name is None or (name["chain"] not in self._ends and data_place(listed.key) is None):
             report.found(Kind.STRANGE_KEY, listed.key, "nothing would have written such a name")
             return
-        progress.listed += 1
         end = self._ends.get(name["chain"])
+        if end is not None and int(name["first"]) < end.since:
+            return  # its entry was not read, so neither was it counted there
+        progress.listed += 1
         if missing is not None and name["chain"] not in progress.unknown:
             progress.unknown.append(name["chain"])
             report.found(Kind.MISSING_CHAIN, missing.genesis, f"{listed.key} was archived or was about to be")

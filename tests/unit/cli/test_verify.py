@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.unit.ledger.audited import ENTRIES, ROOTS, Archive, archived
 from tests.unit.ledger.planted_entries import count_off_by_one
+from tests.unit.ledger.signing import checkpointed, newest
 from workers import opening
 from workers.__main__ import run
 from workers.cli.verify import TERMINATED
@@ -89,3 +92,45 @@ def test_a_stop_keeps_what_was_proven(
     assert run(command) == 0
     assert json.loads(capsys.readouterr().out)["objects"] == 3 * ENTRIES
     assert not state.exists()
+
+
+@pytest.fixture
+def trusted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The public key of tests' checkpoints, as its owner gives it to an auditor."""
+    public = Ed25519PrivateKey.from_private_bytes(bytes([1]) * 32).public_key()  # that of signing.SIGNER
+    path = tmp_path / "trusted.pem"
+    path.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    monkeypatch.setenv("STRONGROOM_CHECKPOINT_TRUST_FILE", str(path))
+    return path
+
+
+def test_a_cut_chain_exits_with_1_by_a_kept_checkpoint(
+    archive: Archive, trusted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(checkpointed(archive.store))
+    assert run(["verify", "--json", "--from-checkpoint"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["checkpoints"], printed["vouched_entries"], printed["entries"]) == (1, ENTRIES, 0)
+    assert run(["verify", "--from-checkpoint"]) == 0
+    assert f"entries before, vouched for\t{ENTRIES}" in capsys.readouterr().out
+    kept = tmp_path / "kept.ndjson"
+    kept.write_bytes(asyncio.run(newest(archive.store, archive.chain)).body)
+    asyncio.run(_cut(archive))
+    assert run(["verify", "--json"]) == 0
+    capsys.readouterr()
+    assert run(["verify", "--json", "--checkpoints", str(kept)]) == 1
+    assert json.loads(capsys.readouterr().out)["kinds"] == {"cut_tail": 1}
+
+
+async def _cut(archive: Archive) -> None:
+    objects = (await archive.entry(-1)).objects
+    checkpoints = [stat.key async for stat in archive.store.list("checkpoints/")]
+    await archive.store.delete([*(each.key for each in objects), archive.key(-1), *checkpoints])
+
+
+@pytest.mark.parametrize("asks", [["--from-checkpoint"], ["--checkpoints", __file__]])
+def test_without_public_keys_no_checkpoint_can_be_asked_for(
+    archive: Archive, asks: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["verify", *asks]) == 2
+    assert "STRONGROOM_CHECKPOINT_TRUST_FILE is not set" in capsys.readouterr().err
