@@ -286,15 +286,22 @@ def test_a_workspace_can_be_printed_edited_and_given_back(acme: Shell, tmp_path:
 
 def test_policy_is_published_again_for_a_new_kafka(acme: Shell) -> None:
     acme(*ADD, "k1")
+    acme("origins", "block", "copy.example", "--workspace", "acme", "--reason", "they rang")
     known = acme.topics.compacted("write-keys")
     acme.topics.log.clear()
     assert acme("policy", "publish", "--json").json == {
         "write-keys": 1,
         "workspaces": 1,
-        "origin-verdicts": 0,
+        "origin-verdicts": 1,
         "findings": [],
     }
     assert acme.topics.compacted("write-keys") == known
+    # nobody's records are let in before it is known whom their customer has blocked
+    assert [topic for topic, _, _ in acme.topics.log] == [
+        "eu.origin-verdicts",
+        "eu.workspaces",
+        "eu.write-keys",
+    ]
 
 
 def test_a_dependency_that_is_down_is_exit_code_3(acme: Shell) -> None:
