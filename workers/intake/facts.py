@@ -77,6 +77,11 @@ class Page:
             self.null and (self.claim is not None or web_host(referrer) is not None)
         )
 
+    @property
+    def host(self) -> str | None:
+        """Which host a verdict on the record would be about: without a witness what the page says must do."""
+        return self.witness or self.claim
+
     @cached_property
     def witness_is_rehost(self) -> bool:
         return self.witness is not None and of_family(self.witness)

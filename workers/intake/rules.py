@@ -87,8 +87,7 @@ def _origin_is_blocked(facts: Facts) -> bool:
         return False
     if not facts.account.browser and not facts.page.of_browser:
         return False
-    host = facts.page.witness or facts.page.claim  # without a witness what the page says must do
-    return facts.said_of(host) is VerdictKind.HOSTILE
+    return facts.said_of(facts.page.host) is VerdictKind.HOSTILE
 
 
 def _origin_is_a_copy(facts: Facts) -> bool:
@@ -97,7 +96,8 @@ def _origin_is_a_copy(facts: Facts) -> bool:
         return False
     if facts.appended < facts.quarantined_since:
         return False
-    return _witness_is_foreign(facts) and facts.said_of(facts.page.witness) is VerdictKind.COPY
+    is_foreign = _witness_is_foreign if facts.page.witness is not None else _claim_is_foreign
+    return is_foreign(facts) and facts.said_of(facts.page.host) is VerdictKind.COPY
 
 
 def _witness_is_anothers(facts: Facts) -> bool:
@@ -228,8 +228,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "copied_origin",
         Disposition.QUARANTINED,
-        "A browser sent it from a host that the judge calls a copy, and the workspace chose to quarantine "
-        "such. Kept for 30 days at most, and released or discarded by the customer's word.",
+        "It comes from a host that the judge calls a copy (Origin, else Referer, else the page's address), "
+        "and the workspace chose to quarantine such. Kept for 30 days at most, and released or discarded by "
+        "the customer's word.",
         _origin_is_a_copy,
     ),
     Rule(

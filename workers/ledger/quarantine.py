@@ -36,7 +36,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 
 
 class Wanted(NamedTuple):
-    """Which records: of these write keys, from this host (as workers.origins.hosts gives it)."""
+    """Which records: of these write keys, from this host, as verdicts are about it (workers.intake.facts)."""
 
     keys: frozenset[str]
     host: str
@@ -45,7 +45,7 @@ class Wanted(NamedTuple):
         found = _read(line)
         if found is None or found.write_key not in self.keys:
             return False
-        return Page(exact_inputs(page_inputs(found), found)).witness == self.host
+        return Page(exact_inputs(page_inputs(found), found)).host == self.host
 
 
 class Found(NamedTuple):

@@ -12,12 +12,14 @@ from tests.contract.quarantine.world import (
     WANTED,
     account,
     archived,
+    copied,
     discarded,
     person,
     quarantining,
     released,
 )
 from tests.contract.replay.world import SITE, World
+from tests.unit.intake.making import envelope
 from workers.intake.key_states import Refused
 from workers.ledger.quarantine import Wanted
 from workers.ledger.unit_entries import Became, Kind
@@ -83,6 +85,12 @@ class QuarantineSuite(ABC):
         assert [(moved.records, moved.entries) for moved in moves] == [(2, 1), (1, 1), (1, 1)]
         assert await world.ids(SITE) == Counter([*wanted, "o0", "own0"])
         assert await world.ids(QUARANTINE) == Counter()
+
+    async def test_what_has_no_witness_is_of_the_host_that_its_page_claims(self, world: World) -> None:
+        unseen = envelope("known", page={"url": "https://copy.example/a"})
+        await world.archive([unseen.replace(b'"type"', b'"messageId": "n", "type"'), *copied("a")])
+        assert (await released(world)).records == 2
+        assert await world.ids(SITE) == Counter("an")
 
     async def test_a_hold_keeps_what_would_be_discarded(self, world: World) -> None:
         await archived(world)

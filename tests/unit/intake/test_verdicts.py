@@ -83,8 +83,11 @@ def test_a_verdict_decides_about_its_host_and_no_other(
     ("kind", "record", "reason"),
     [
         (COPY, sent(COPIED, f"{OWN}/a"), "copied_origin"),  # whatever it claims
-        (COPY, sent(OTHER, f"{COPIED}/a"), "foreign_origin"),  # a claim makes nobody's records vanish
-        (COPY, sent(None, f"{COPIED}/a"), "foreign_claim"),
+        (COPY, sent(OTHER, f"{COPIED}/a"), "foreign_origin"),  # the browser says otherwise
+        (COPY, sent(OWN, f"{COPIED}/a"), "foreign_claim"),
+        (COPY, sent(None, f"{COPIED}/a"), "copied_origin"),
+        (COPY, sent("null", f"{COPIED}/a"), "copied_origin"),
+        (COPY, sent(None, f"{COPIED}/a", key="server"), "accepted"),  # a server tells of a page
         (COPY, sent(None, f"{OWN}/a", referer=f"{COPIED}/a"), "copied_origin"),
         (COPY, sent("null", f"{OWN}/a", referer=f"{COPIED}/a"), "copied_origin"),
         (COPY, sent(None, None), "accepted"),
