@@ -4,7 +4,6 @@ It runs for what `sort.py` found no kept decision for: a new key, a new page, a 
 that has a quota. Not kept is what hangs on how much came before: the budget of unknown keys, and quotas.
 """
 
-from collections.abc import Callable
 from functools import cached_property
 
 from topics.origin_verdicts import VerdictKind
@@ -25,17 +24,9 @@ NAME_MAX = 128  # characters: longer ones can't be registered
 class Decider:
     """By one policy, whose changes it follows."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        cached: int,
-        unknown_bytes: int,
-        unknown_share: int,
-        verdicts_stale: Callable[[], bool],
-    ) -> None:
+    def __init__(self, policy: Policy, cached: int, unknown_bytes: int, unknown_share: int) -> None:
         """`cached`: decisions; `unknown_bytes` an hour and partition, `unknown_share` of them for one key."""
         self._policy = policy
-        self._verdicts_stale = verdicts_stale
         self._believed = True  # what is kept was decided by all verdicts
         self._unknown_bytes, self._unknown_share = unknown_bytes, unknown_share
         self.decided = Decided(cached)
@@ -44,7 +35,7 @@ class Decider:
     def keep_clock(self, now: int) -> None:
         """Forgets what `now` (ms), or the age of the verdicts, has made of no use. Once a chunk."""
         self.decided.keep_clock(now)
-        believed = not self._verdicts_stale()
+        believed = not self._policy.verdicts_stale()
         if believed is not self._believed:
             self._believed = believed
             for key in self._policy.judged:

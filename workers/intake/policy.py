@@ -93,6 +93,8 @@ class Policy:
         self._workspace_ids: dict[str, str] = {}
         self._source_ids: dict[str, str] = {}
         self._followers: list[tuple[Touched, Touched]] = []
+        # whoever feeds it says whether its verdicts are too old to believe
+        self.verdicts_stale: Callable[[], bool] = lambda: False
         self.kept_out: Counter[tuple[str, Applied]] = Counter()  # (topic, kind) → records
         # workspaces whose newest record was kept out: what it said may have been a legal hold
         self.in_doubt: set[str] = set()

@@ -6,7 +6,7 @@ faster over many records than Python over one are made once a chunk.
 
 from base64 import b64encode
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Protocol
@@ -99,17 +99,11 @@ Pending = defaultdict[Outcome, list[bytes]]
 class Sorter:
     """Sorts by one policy. On the thread that applies changes to it, so that no decision can miss one."""
 
-    def __init__(
-        self,
-        policy: Policy,
-        limits: SortLimits | None = None,
-        verdicts_stale: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`verdicts_stale`: of the policy's, too old to believe; asked once a chunk."""
+    def __init__(self, policy: Policy, limits: SortLimits | None = None) -> None:
         self._limits = limits or SortLimits()
         budget = self._limits.unknown_key_bytes
         share = int(budget * self._limits.unknown_key_share)
-        self._decider = Decider(policy, self._limits.cached_decisions, budget, share, verdicts_stale)
+        self._decider = Decider(policy, self._limits.cached_decisions, budget, share)
         self._decided = self._decider.decided
         self._dead = {
             reason: Outcome(Decision(REASONS[reason][0], reason, PLATFORM, DEAD_LETTERS))

@@ -68,7 +68,6 @@ class Replay:
         versions: Callable[[], Mapping[str, tuple[int, ...]]],
         host: str,
         step: Callable[[], None] = lambda: None,
-        verdicts_stale: Callable[[], bool] = lambda: False,
     ) -> None:
         self._flusher = flusher
         self._policy = policy
@@ -78,7 +77,7 @@ class Replay:
         self._reading = Reading(flusher.ledger, flusher.data, keys, flusher.retry, policy, self._broken, step)
         self._units: dict[str, UnclaimedUnit] = {}  # by day
         self._touched: set[str] = set()  # keys that changed, until the rules can decide about them
-        self._sorter = Sorter(policy, verdicts_stale=verdicts_stale)
+        self._sorter = Sorter(policy)
         policy.follow(self._touched.add, lambda workspace: None)
 
     async def run_pass(self) -> Pass:

@@ -102,11 +102,7 @@ async def _archive(settings: Settings) -> None:
         claims = await Claims.on(topic, surroundings.log, surroundings.ledger, writer, retry, now)
         owner = Owner(
             claims,
-            Sorter(
-                policy,
-                SortLimits(unknown_key_bytes=settings.unknown_key_bytes_max),
-                copy.verdicts_stale,
-            ),
+            Sorter(policy, SortLimits(unknown_key_bytes=settings.unknown_key_bytes_max)),
             copy,
             flusher,
             Limits(

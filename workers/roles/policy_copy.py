@@ -54,6 +54,9 @@ class PolicyCopy:
             if topic in topics
         }
 
+        if origin_verdicts.NAME in self.readers:
+            policy.verdicts_stale = self.verdicts_stale
+
     async def start(self) -> None:
         """Returns when the topics have been read to their ends."""
         await asyncio.gather(*(reader.start() for reader in self.readers.values()))

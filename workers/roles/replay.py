@@ -128,8 +128,7 @@ async def open_replay(
             uploaded=step,
         )
         log.info("policy_loaded", keys=len(policy), versions=copy.versions())
-        replay = Replay(keys, flusher, policy, copy.stale, copy.versions, host, step, copy.verdicts_stale)
-        yield replay, copy
+        yield Replay(keys, flusher, policy, copy.stale, copy.versions, host, step), copy
 
 
 def measure(found: Pass, ended: int) -> None:

@@ -319,7 +319,8 @@ clocks = st.sampled_from([-DAY, -1, 0, 1, DAY // 2, DAY, 31 * DAY]).map(lambda v
 def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached: int) -> None:
     policy = starting_policy()
     stale = [False]
-    keeping = Sorter(policy, SortLimits(cached_decisions=cached), lambda: stale[0])
+    policy.verdicts_stale = lambda: stale[0]
+    keeping = Sorter(policy, SortLimits(cached_decisions=cached))
     now = NOW
     for what, value in steps:
         if what == "wait":
@@ -341,7 +342,7 @@ def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached
             kept, fresh = Sorting(), Sorting()
             keeping.sort(value, now=now, into=kept)
             for record in value:
-                Sorter(policy, verdicts_stale=lambda: stale[0]).sort([record], now=now, into=fresh)
+                Sorter(policy).sort([record], now=now, into=fresh)
             assert kept.counts == fresh.counts
             assert {group: sorted(lines) for group, lines in kept.lines.items()} == {
                 group: sorted(lines) for group, lines in fresh.lines.items()

@@ -154,7 +154,9 @@ def test_what_a_quarantine_keeps_no_more_is_not_put_there(days: int, reason: str
 )
 def test_old_verdicts_only_flag_and_open_nothing(kind: VerdictKind, fresh: str, stale: str) -> None:
     old = False
-    sorter = Sorter(judged(kind), verdicts_stale=lambda: old)
+    policy = judged(kind)
+    policy.verdicts_stale = lambda: old
+    sorter = Sorter(policy)
 
     def reason() -> str:
         sorting = Sorting()

@@ -44,15 +44,18 @@ async def test_before_it_is_loaded_nothing_is_applied() -> None:
     assert copy.verdicts_stale()
 
 
-async def test_verdicts_are_waited_for_by_nobody() -> None:
-    copy = copy_of(Policy())
+async def test_verdicts_are_waited_for_by_nobody_and_who_decides_knows_how_old_they_are() -> None:
+    policy = Policy()
+    copy = copy_of(policy)
+    assert policy.verdicts_stale()
     for reader in copy.readers.values():
         reader._fresh_at = monotonic()
     with capture_logs() as logged:
         for age, stale in ((0, False), (6, True), (6, True), (0, False)):
             copy.readers["origin-verdicts"]._fresh_at = monotonic() - age
-            assert (copy.stale(), copy.verdicts_stale()) == (False, stale)
+            assert (copy.stale(), policy.verdicts_stale()) == (False, stale)
     assert [(line["event"], line["stale"]) for line in logged] == [
+        ("verdicts_stale", False),  # it is loaded
         ("verdicts_stale", True),
         ("verdicts_stale", False),
     ]
