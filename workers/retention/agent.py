@@ -163,4 +163,6 @@ async def planned_from(
         return Planned(found, census, frozenset())
     waiting = {each.held.unit for each in found.waiting}
     tasks = {each.held.unit for each in found.tasks}
-    return Planned(found, census, frozenset(tasks | (census.unfinished - waiting)))
+    may_go = frozenset(tasks | (census.unfinished - waiting))
+    registrar.expects(may_go)
+    return Planned(found, census, may_go)

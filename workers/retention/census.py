@@ -1,7 +1,7 @@
 """What is live, unit by unit, and which disposals are under way: what a plan is made from."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -111,6 +111,10 @@ class Registrar:
         held = [await self._held(each, view, now) for each in (*self._index, *self._landed())]
         uncertified = frozenset(unit for unit, chain in self._chains.items() if chain.uncertified)
         return Census(tuple(held), under_way, uncertified)
+
+    def expects(self, units: Iterable[Unit]) -> None:
+        """Which units will be worked off by this census."""
+        self._index.expects(units)
 
     # -- the copy --------------------------------------------------------------------------------------
 

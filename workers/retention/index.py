@@ -6,8 +6,7 @@ start to start it goes by a copy (index_copy.py).
 
 import asyncio
 from array import array
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 
 from workers.errors import Fatal
 from workers.ledger import entries
@@ -18,19 +17,20 @@ from workers.ledger.head import Head, after_genesis, after_slot, closed_head, fo
 from workers.ledger.names import ChainId
 from workers.ledger.unit_entries import landing_unit
 from workers.ledger.walk import chains, listed, walk
+from workers.retention import shelf
 from workers.retention.index_copy import FORMAT, ChainCopy, IndexCopy, unit_of
 from workers.retention.plan import Held
 from workers.retention.share import Share
+from workers.retention.shelf import Gathering, Shelf
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
 
-OBJECTS_KEPT = 50_000  # of read entries, by unit; the units of a day share theirs. Some 800 bytes each
 AHEAD = 32  # entries that are read at once
 
 
 class UnitIndex:
-    """Memory: about 400 bytes a unit, and 8 a unit and entry, and the OBJECTS_KEPT.
+    """Memory: about 400 bytes a unit, and 8 a unit and entry, and the shelf.
 
     `upto`: only these chains are read, each as far as there (an offset at which an entry begins), or to its
     end.
@@ -54,8 +54,9 @@ class UnitIndex:
         self._numbers: dict[ChainId, int] = {}
         self._heads: dict[ChainId, Head] = {}
         self._closed: set[ChainId] = set()  # nothing follows
-        self._read: OrderedDict[tuple[int, int], dict[Unit, list[StoredObject]]] = OrderedDict()
-        self._objects_read = 0
+        self._shelf = Shelf()
+        self._shelving = asyncio.Lock()
+        self._expected: frozenset[Unit] = frozenset()
         self.entries = 0
 
     def __len__(self) -> int:
@@ -185,32 +186,62 @@ class UnitIndex:
 
     # -- what a unit's objects are ---------------------------------------------------------------------
 
+    def expects(self, units: Iterable[Unit]) -> None:
+        """Whose objects will be asked for: what is read for one of a day is read for all of these."""
+        self._expected = frozenset(units)
+        self._shelf.keep_only(self._expected)
+
+    @property
+    def shelved(self) -> int:
+        """Objects that are kept, packed, for whoever asks next."""
+        return self._shelf.kept
+
     async def objects(self, unit: Unit) -> list[StoredObject]:
         """The unit's objects that intake entries list, as of the last `advance`: read from these entries.
 
-        Requests: one an entry, but for those that were read a moment ago.
+        Requests: one an entry, for all units of a day that are expected together.
         """
-        share = self._units.get(unit) or Share()
-        found: list[StoredObject] = []
-        for places in _some(share.firsts):
-            reading = (self._entry_by_unit(number, first) for number, first in places)
-            for by_unit in await asyncio.gather(*reading):
-                found += by_unit.get(unit, ())
-        return found
+        async with self._shelving:
+            if self._missing(unit):
+                await self._shelve([unit, *self._expected_with(unit)])
+            return self._shelf.objects(unit)
 
-    async def _entry_by_unit(self, number: int, first: int) -> dict[Unit, list[StoredObject]]:
-        kept = self._read.get((number, first))
-        if kept is None:
-            kept = await self._read_entry(self._chains[number], first)
-            if (number, first) not in self._read:
-                self._read[number, first] = kept
-                self._objects_read += _size(kept)
-        self._read.move_to_end((number, first))
-        while self._objects_read > OBJECTS_KEPT and len(self._read) > 1:
-            self._objects_read -= _size(self._read.popitem(last=False)[1])
-        return kept
+    def _missing(self, unit: Unit) -> dict[int, "array[int]"]:
+        share = self._units.get(unit)
+        return {} if share is None else self._shelf.missing(unit, share.firsts)
 
-    async def _read_entry(self, chain: ChainId, first: int) -> dict[Unit, list[StoredObject]]:
+    def _expected_with(self, unit: Unit) -> Iterator[Unit]:
+        """Others of its day, as many as the shelf takes."""
+        room = shelf.OBJECTS - self.held(unit).objects
+        for other in sorted(self._expected):
+            if other.day == unit.day and other != unit and self._missing(other):
+                room -= self.held(other).objects
+                if room < 0:
+                    return
+                yield other
+
+    async def _shelve(self, units: Sequence[Unit]) -> None:
+        gathering = Gathering(self._shelf)
+        missing = {unit: self._missing(unit) for unit in units}
+        for number in sorted({number for each in missing.values() for number in each}):
+            wanted: dict[int, list[Unit]] = {}
+            for unit, places in missing.items():
+                for first in places.get(number, ()):
+                    wanted.setdefault(first, []).append(unit)
+            firsts = sorted(wanted)
+            for at in range(0, len(firsts), AHEAD):
+                some = firsts[at : at + AHEAD]
+                reading = (self._read_entry(self._chains[number], first) for first in some)
+                for first, entry in zip(some, await asyncio.gather(*reading), strict=True):
+                    of = frozenset(wanted[first])
+                    for stored in entry.objects:
+                        if (unit := landing_unit(stored)) in of:
+                            gathering.add(unit, stored)
+        gathering.end(
+            {unit: {number: len(each) for number, each in places.items()} for unit, places in missing.items()}
+        )
+
+    async def _read_entry(self, chain: ChainId, first: int) -> Entry:
         body = await read(self._ledger, chain.entry(first), self._retry)
         found = None if body is None else after_slot(chain, first, body)[0]
         if not isinstance(found, Entry):
@@ -218,10 +249,7 @@ class UnitIndex:
                 f"{chain.entry(first)} is there no longer",
                 remedy="Run `strongroom verify`, and restore it from a version or a replica",
             )
-        by_unit: dict[Unit, list[StoredObject]] = {}
-        for stored in found.objects:
-            by_unit.setdefault(landing_unit(stored), []).append(stored)
-        return by_unit
+        return found
 
     # -- the copy that is kept -------------------------------------------------------------------------
 
@@ -268,13 +296,3 @@ class UnitIndex:
         except Halted:
             return False
         return head.next == copied.next and isinstance(found, Closing) == copied.closed
-
-
-def _some(firsts: Mapping[int, "array[int]"]) -> Iterator[list[tuple[int, int]]]:
-    for number, places in firsts.items():
-        for at in range(0, len(places), AHEAD):
-            yield [(number, first) for first in places[at : at + AHEAD]]
-
-
-def _size(by_unit: Mapping[Unit, list[StoredObject]]) -> int:
-    return sum(map(len, by_unit.values()))
