@@ -126,8 +126,10 @@ class Disposer:
         if verdict.reason in UNSURE:
             return Advanced(Outcome.KEPT, verdict.words)  # neither on nor back
         head = await unit_chain.head(self._ledger, unit, self._retry)
-        if await self._ending.uncertified(head):
-            return await self._end(unit, stood, verdict)
+        uncertified = await self._ending.uncertified(head)
+        if uncertified and stood is not None and stood.pending.step is Step.DISPOSING:
+            return await self._end(unit, stood)
+        # an entry alone is no leave to go on: whoever wrote it, the unit goes by its policy and its wait
         if stood is None and not verdict.due:
             return Advanced(Outcome.KEPT, verdict.words)
         step = None if stood is None else stood.pending.step
@@ -135,24 +137,25 @@ class Disposer:
             return await self._recalled(stood, verdict)
         # one that is DISPOSING goes on whatever the policy: another worker may be about to write its entry
         found = await self._live(unit)
-        if not found.objects and not found.spent:
-            if stood is not None:
+        if not uncertified and not (found.objects or found.spent or (stood is not None and _given_up(found))):
+            if stood is not None and step in RECALLABLE:
+                await self._recalled(stood, verdict)  # nobody leaves a key disabled behind it
+            elif stood is not None:
                 await self._close(unit)
             return Advanced(Outcome.NOTHING)
         return await self._dispose(unit, stood, verdict)
 
     async def _dispose(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
         if stood is None:
-            stood = await pending.begin(self._ledger, self._beginning(unit, verdict), self._retry)
+            revision = await unit_keys.revision(self._rows, unit, self._retry)
+            beginning = self._beginning(unit, verdict, revision)
+            stood = await pending.begin(self._ledger, beginning, self._retry)
             # a hold that came before the beginning was on record is seen now
             verdict = await self._judge(unit)
             if not verdict.due:
                 return await self._recalled(stood, verdict)
         if stood.pending.step is Step.BEGUN:
-            there = await unit_keys.disabled(self._rows, unit, self._retry, self._now())
-            # without a key nothing can be read any more: there is nothing that a wait would leave open
-            disabled_at = self._now() if there else None
-            stood = await self._step(stood, Step.DISABLED, disabled_at=disabled_at)
+            stood = await self._disable(unit, stood)
         if stood.pending.step is Step.DISABLED:
             since = stood.pending.disabled_at
             until = None if since is None else since + self._terms.destroy_after
@@ -164,29 +167,43 @@ class Disposer:
                 return Advanced(Outcome.KEPT, verdict.words)
             if not verdict.due:
                 return await self._recalled(stood, verdict)
+            self._ending.check_buckets(stood.pending)
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved
-        await self._write_entries(unit, stood.pending, verdict)
-        return await self._end(unit, stood, verdict)
+        await self._write_entries(unit, stood.pending)
+        return await self._end(unit, stood)
+
+    async def _disable(self, unit: Unit, stood: Stood) -> Stood:
+        """Raises Moved where somebody changed the key's row meanwhile, as whoever recalls does."""
+        revision = await unit_keys.revision(self._rows, unit, self._retry)
+        if revision is None:
+            # without a key nothing can be read any more: there is nothing that a wait would leave open
+            return await self._step(stood, Step.DISABLED, disabled_at=None)
+        if revision != stood.pending.revision:
+            stood = await self._step(stood, Step.BEGUN, revision=revision)
+        if not await unit_keys.disabled(self._rows, unit, revision, self._retry, self._now()):
+            raise Moved
+        return await self._step(stood, Step.DISABLED, disabled_at=self._now())
 
     async def _recalled(self, stood: Stood, verdict: Verdict) -> Advanced:
         await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
         return Advanced(Outcome.RECALLED, verdict.words)
 
-    async def _end(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
+    async def _end(self, unit: Unit, stood: Stood) -> Advanced:
         """Behind the dispose entry: there is no way back, and all that is left may be repeated."""
+        self._ending.check_buckets(stood.pending)
         destroyed_at = await self._ending.destroy(unit)
         until = destroyed_at + self._terms.shred_latency
         if self._now() < until:
             return Advanced(Outcome.DESTROYED, "the last cache may still have the key", until)
         await self._fresh_units(until)
         # what somebody had sealed before the key was disabled, and committed since, goes too
-        head = await self._write_entries(unit, None if stood is None else stood.pending, verdict)
+        head = await self._write_entries(unit, stood.pending)
         emptied = await self._ending.delete(head)
         if isinstance(emptied, Stuck):
             return Advanced(Outcome.STUCK, emptied.words, None, emptied)
-        disabled_at = None if stood is None else stood.pending.disabled_at
+        disabled_at = stood.pending.disabled_at
         issued = await self._ending.certify(await self._live(unit), emptied, disabled_at, destroyed_at)
         await self._close(unit)
         stored_bytes = sum(each.disposed.stored_bytes for each in issued)
@@ -198,48 +215,52 @@ class Disposer:
             await self._told(each)
         await pending.end(self._ledger, unit, self._retry)
 
-    async def _write_entries(self, unit: Unit, begun: Pending | None, verdict: Verdict) -> UnitHead:
-        """Dispose entries for all that is live, or still to be given leave to go."""
+    async def _write_entries(self, unit: Unit, begun: Pending) -> UnitHead:
+        """Dispose entries for all that is live, or still to be given leave to go.
+
+        Of a unit that was discarded whole since its disposal began: for what was given up, which stays until
+        then.
+        """
         found = await self._live(unit)
-        while found.objects or found.spent:
+        while found.objects or found.spent or _given_up(found):
             with suppress(Taken):  # whatever it was, what is live now is to go
-                await self._write_all(found, begun, verdict)
+                await self._write_all(found, begun)
             found = await self._live(unit)
         return found.head
 
-    async def _write_all(self, found: Live, begun: Pending | None, verdict: Verdict) -> None:
+    async def _write_all(self, found: Live, begun: Pending) -> None:
         """One behind the other: what is live is not folded again for each. Raises Taken."""
         named = [(each, each.left) for each in found.objects.values()]
         named += [(each, 0) for each in found.spent.values()]
+        named = named or [(each, 0) for each in _given_up(found)]
         head = found.head
         for at in range(0, len(named), AT_ONCE):
-            draft = self._draft(named[at : at + AT_ONCE], begun, verdict)
+            draft = self._draft(named[at : at + AT_ONCE], begun)
             head = await unit_chain.append(self._ledger, head, draft, self._retry)
 
-    def _draft(
-        self, named: Sequence[tuple[LiveObject, int]], begun: Pending | None, verdict: Verdict
-    ) -> Draft:
+    def _draft(self, named: Sequence[tuple[LiveObject, int]], begun: Pending) -> Draft:
         consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named)
         records = sum(each.count for each in consumed)
-        reason = str(verdict.reason) if begun is None else begun.reason
-        policy = verdict.policy if begun is None else begun.policy
         return Draft(
             Kind.DISPOSE,
             secrets.token_hex(8),
             self._writer,
-            By(self._writer.id, self._host, f"{reason}: {verdict.words}", self._now()),
-            {} if policy is None else {"workspaces": policy},
+            By(self._writer.id, self._host, f"{begun.reason}: {begun.words}", self._now()),
+            {} if begun.policy is None else {"workspaces": begun.policy},
             consumed,
-            {Became.DISPOSED: {reason: records}},
+            {Became.DISPOSED: {begun.reason: records}},
         )
 
-    def _beginning(self, unit: Unit, verdict: Verdict) -> Pending:
+    def _beginning(self, unit: Unit, verdict: Verdict, revision: int | None) -> Pending:
         return Pending(
             **unit._asdict(),
             step=Step.BEGUN,
             begun_at=self._now(),
             reason=str(verdict.reason),
             policy=verdict.policy,
+            words=verdict.words,
+            revision=revision,
+            buckets=self._ending.buckets,
             attempt=secrets.token_hex(8),
             by=self._writer.id,
         )
@@ -250,6 +271,13 @@ class Disposer:
 
     async def _live(self, unit: Unit) -> Live:
         return await live.unit(self._ledger, unit, await self._units.objects(unit), self._retry)
+
+
+def _given_up(found: Live) -> list[LiveObject]:
+    """Of a unit that no entry disposes of: what its entries gave leave to go."""
+    if any(entry.kind is Kind.DISPOSE for entry in found.head.entries):
+        return []
+    return list(found.free.values())
 
 
 async def recall(ledger: Store, rows: Replicas, stood: Stood, by: str, retry: Retry, now: int) -> Outcome:

@@ -13,6 +13,7 @@ from workers.retention import certificate, names, unit_keys
 from workers.retention.certificate import Certificate, Emptied
 from workers.retention.erase import Cause, Erased, erase_all
 from workers.retention.pace import Pace
+from workers.retention.pending import Pending
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import unit_row
@@ -61,6 +62,20 @@ class Ending:
         self._retry = retry
         self._now = now
         self._pace = Pace()  # of all units that this worker takes at once
+
+    @property
+    def buckets(self) -> tuple[str, ...]:
+        return tuple(store.name for store in self._buckets)
+
+    def check_buckets(self, begun: Pending) -> None:
+        """Raises Fatal where the disposal was begun for a bucket that this worker does not have."""
+        missing = [name for name in begun.buckets if name not in self.buckets]
+        if missing:
+            raise Fatal(
+                f"the disposal of {'/'.join(begun.unit)} was begun for {', '.join(missing)} too, "
+                "which this worker does not delete from: it is not certified",
+                remedy="Give STRONGROOM_ALSO_DELETE_FROM, and the data bucket, the same value everywhere",
+            )
 
     async def uncertified(self, head: UnitHead) -> list[UnitEntry]:
         """Dispose entries that no certificate names yet. Requests: one list, where there are any."""

@@ -44,6 +44,9 @@ class Pending(msgspec.Struct, frozen=True, kw_only=True):
     disabled_at: int | None = None
     reason: str  # the rule by which the unit is due
     policy: tuple[int, int] | None  # shard and seq of the change that says so
+    words: str = ""  # by which it was decided: what a certificate says, whatever the policy says by then
+    revision: int | None = None  # of the key's row: one that was changed since is not disabled by this
+    buckets: tuple[str, ...] = ()  # to delete from: whoever can't reach one of them can't end the disposal
     attempt: str  # random: tells two beginnings apart
     by: str  # the worker that took the step, or who took it back
 

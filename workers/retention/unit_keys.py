@@ -6,32 +6,44 @@ from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import KeyShredded, NoSuchKey
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import State, UnitRow, unit_row
-from workers.sealing.withdraw import disable, enable, tombstone
+from workers.sealing.withdraw import disable_at, enable_past, tombstone
 from workers.store.retry import Retry
 
 
-async def disabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
-    """Nobody reads or seals with it any more, a cache life from now. False: it is shredded already.
+async def revision(rows: Replicas, unit: Unit, retry: Retry) -> int | None:
+    """Of the row as it stands; None: the key is shredded already.
 
     Raises Fatal where the keystore has never heard of it: what was sealed had a key, so this is no keystore
     of this archive's, and to write a tombstone here would destroy nothing, and prove it.
     """
+    name = unit_row(unit)
     try:
-        await retry.call(lambda: disable(rows, [unit_row(unit)], now))
+        row = await retry.call(lambda: rows.settled(name))
+    except KeyShredded:
+        return None
+    if row is None:
+        raise Fatal(
+            f"{'/'.join(unit)} has objects, and the keystore no key of it: there is no key {name}",
+            remedy="Give STRONGROOM_KEYSTORE_BUCKET, and its second one, the archive workers' values",
+        )
+    return None if row.state is State.TOMBSTONE else row.revision
+
+
+async def disabled(rows: Replicas, unit: Unit, at: int, retry: Retry, now: int) -> bool:
+    """Nobody reads or seals with it any more, a cache life from now. `at`: the row's revision.
+
+    False: the row was changed since, or shredded.
+    """
+    try:
+        return await retry.call(lambda: disable_at(rows, unit_row(unit), at, now))
     except KeyShredded:
         return False
-    except NoSuchKey as error:
-        raise Fatal(
-            f"{'/'.join(unit)} has objects, and the keystore no key of it: {error.message}",
-            remedy="Give STRONGROOM_KEYSTORE_BUCKET, and its second one, the archive workers' values",
-        ) from None
-    return True
 
 
 async def enabled(rows: Replicas, unit: Unit, retry: Retry, now: int) -> bool:
-    """False: there is no key any more."""
+    """So that nobody who read the row's revision before disables it afterwards. False: there is no key."""
     try:
-        await retry.call(lambda: enable(rows, [unit_row(unit)], now))
+        await retry.call(lambda: enable_past(rows, unit_row(unit), now))
     except (NoSuchKey, KeyShredded):
         return False
     return True

@@ -5,7 +5,7 @@ first, the tombstone log then tells the caches, and the last cache lets go one l
 row still hold the wrapped key: a tombstone is complete when they are deleted too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -32,6 +32,38 @@ async def enable(replicas: Replicas, names: Sequence[str], now: int) -> None:
         await _turn(replicas, name, State.ACTIVE, now)
 
 
+async def disable_at(replicas: Replicas, name: str, revision: int, now: int) -> bool:
+    """As `disable`, of a row that nobody has changed since `revision`. False where somebody has.
+
+    So a request that comes late, however late, disables nothing that was enabled by `enable_past` before.
+    """
+
+    def edit(row: Row) -> Row | None:
+        if row.state is State.DISABLED or row.revision != revision:
+            return None
+        return _turned(row, State.DISABLED, now)
+
+    row = await _change(replicas, name, edit)
+    if row.state is not State.DISABLED:
+        return False
+    await tombstones.append(replicas.stores, [name], State.DISABLED, now)
+    return True
+
+
+async def enable_past(replicas: Replicas, name: str, now: int) -> None:
+    """As `enable`, and no `disable_at` whose revision was read before succeeds any more."""
+    least: int | None = None
+
+    def edit(row: Row) -> Row | None:
+        nonlocal least
+        least = row.revision + 1 if least is None else least
+        if row.state is State.ACTIVE and row.revision >= least:
+            return None
+        return _turned(row, State.ACTIVE, now)
+
+    await _change(replicas, name, edit)
+
+
 async def tombstone(replicas: Replicas, names: Sequence[str], now: int) -> None:
     """Replaces rows by permanent tombstones; a name without a row gets one too, and can never have a key.
 
@@ -49,17 +81,28 @@ async def tombstone(replicas: Replicas, names: Sequence[str], now: int) -> None:
 
 
 async def _turn(replicas: Replicas, name: str, state: State, now: int) -> None:
-    def edit(row: Row | None) -> Row | None:
+    await _change(replicas, name, lambda row: None if row.state is state else _turned(row, state, now))
+
+
+def _turned(row: Row, state: State, now: int) -> Row:
+    return msgspec.structs.replace(row, state=state, revision=row.revision + 1, changed_at=now)
+
+
+async def _change(replicas: Replicas, name: str, edit: Callable[[Row], Row | None]) -> Row:
+    """The row as it stands afterwards. Raises NoSuchKey or KeyShredded."""
+
+    def edit_standing(row: Row | None) -> Row | None:
         if row is None:
             raise NoSuchKey(f"there is no key {name}")
         if row.state is State.TOMBSTONE:
             raise shredded(name)
-        if row.state is state:
-            return None
-        return msgspec.structs.replace(row, state=state, revision=row.revision + 1, changed_at=now)
+        return edit(row)
 
     await replicas.settled(name)  # raises KeyShredded for a row that was put back over its tombstone
-    await replicas.changed(name, edit)
+    row = await replicas.changed(name, edit_standing)
+    if row is None:
+        raise NoSuchKey(f"there is no key {name}")
+    return row
 
 
 async def _bury(replicas: Replicas, name: str, now: int) -> Row:

@@ -124,7 +124,7 @@ class World:
     async def verdict(self, unit: Unit) -> Verdict:
         return judge(unit, self.view(), self.now)
 
-    def disposer(self, name: str = "retain-0") -> Disposer:
+    def disposer(self, name: str = "retain-0", buckets: Sequence[MemoryStore] = ()) -> Disposer:
         index = UnitIndex(self.ledger, retry(), lambda: self.now)
 
         async def fresh(since: int) -> None:
@@ -136,7 +136,7 @@ class World:
 
         return Disposer(
             self.ledger,
-            [self.data, self.replica],
+            buckets or [self.data, self.replica],
             Replicas([self.keys], requests=8),
             _Fresh(index),
             self.verdict,
