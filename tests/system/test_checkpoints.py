@@ -81,7 +81,7 @@ def told(fleet: Fleet, count: int) -> list[str]:
             message = consumer.poll(30)
             assert message is not None, found
             assert message.error() is None, message.error()
-            record = json.loads(message.value())
+            record = json.loads(message.value() or b"")
             if record["action"] == "ledger.checkpoint":
                 found.append(json.dumps(record["after"], separators=(",", ":")))
     finally:
