@@ -67,6 +67,12 @@ class S3:
         self.client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         return name
 
+    def bucket_with_lock(self) -> str:
+        """A versioned one in which Object Lock may be put on single versions."""
+        name = f"test-{uuid.uuid4().hex[:16]}"
+        self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        return name
+
     def start(self) -> None:
         """Starts the server (again, on the same port and data; moto forgets) and returns once it answers."""
         self._server.start()

@@ -1,6 +1,6 @@
 """A gate between a worker and its S3: passes requests on, but holds PUTs under a prefix while it is shut.
 
-What waits when the gate is taken down never gets through.
+What waits when the gate is taken down never gets through. It can also refuse, as a server or its policy does.
 """
 
 import http.client
@@ -9,10 +9,19 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 HOP = {"connection", "transfer-encoding", "keep-alive", "content-length"}
+
+
+class Refusal(NamedTuple):
+    """Of requests whose path or query has `text`; `method` None: of all."""
+
+    text: str
+    status: int
+    code: str
+    method: str | None = None
 
 
 class Gate:
@@ -27,10 +36,19 @@ class Gate:
         self.open.set()
         self.down = False
         self.seen: Counter[tuple[str, str]] = Counter()  # requests by method and path, as they came
+        self.refusal: Refusal | None = None
+        self.refused = 0
 
     def shut(self) -> None:
         self.arrived.clear()
         self.open.clear()
+
+    def refuses(self, method: str, path: str) -> Refusal | None:
+        refusal = self.refusal
+        if refusal is None or refusal.text not in unquote(path) or refusal.method not in (None, method):
+            return None
+        self.refused += 1
+        return refusal
 
     def holds(self, method: str, path: str) -> bool:
         return method == "PUT" and f"/{self.prefix}" in path and not self.open.is_set()
@@ -49,6 +67,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _pass(self) -> None:
         gate, body = self.gate, self.rfile.read(int(self.headers.get("Content-Length") or 0))
         gate.seen[self.command, self.path] += 1
+        if (refusal := gate.refuses(self.command, self.path)) is not None:
+            self._refuse(refusal)
+            return
         if gate.holds(self.command, self.path):
             gate.arrived.set()
             gate.open.wait()
@@ -74,6 +95,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
         upstream.close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        content = f"<Error><Code>{refusal.code}</Code><Message>refused here</Message></Error>".encode()
+        self.send_response_only(refusal.status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _pass  # noqa: N815  # http.server's names
 
