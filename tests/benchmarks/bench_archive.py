@@ -209,9 +209,9 @@ async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: i
     return cost
 
 
-def archive(fleet: Fleet, ends: dict[int, int], count: int) -> Cost:
+def archive(fleet: Fleet, ends: dict[int, int], count: int, flush_bytes: int = FLUSH_BYTES) -> Cost:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    worker = fleet.worker(STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), STRONGROOM_FLUSH_INTERVAL="10")
+    worker = fleet.worker(STRONGROOM_FLUSH_BYTES=str(flush_bytes), STRONGROOM_FLUSH_INTERVAL="10")
     began = time.perf_counter()
     while worker.metric("strongroom_records_in_total") == 0:
         assert worker.process.poll() is None, worker.log()

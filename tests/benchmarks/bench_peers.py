@@ -1,0 +1,209 @@
+"""Strongroom beside its peers and its floor, on the same records, servers and machine, in one run.
+
+CPU is user and system of all of a contender's processes from start to exit; whatever it stored is read back
+and each record counted. Peers do less: none encrypts, and those in Python promise less than exactly once. The
+slow ones get fewer records: the figures are a record's. Flink needs Maven, Quix Streams an environment of its
+own; the first run gets both.
+
+    python -m tests.benchmarks.bench_peers [--profile segment|small] [--records N] [--only floor,flink,…]
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack
+from tests.benchmarks.peers import came_back, strongroom
+from tests.benchmarks.peers.workload import (
+    DROPPED,
+    KEYS,
+    PROFILES,
+    WORKSPACES,
+    Profile,
+    dropped_keys,
+    workload,
+)
+from tests.stack import ladder
+from tests.stack.s3 import S3
+from tests.system.fleet import Fleet
+
+PEERS = Path(__file__).with_name("peers")
+INTERVAL = 10  # seconds between flushes, commits or checkpoints of those that have such
+PATIENCE = 1800.0  # seconds for one contender
+
+
+@dataclass
+class Given:
+    """What every contender is given: a topic of `count` records, and a bucket of its own."""
+
+    fleet: Fleet
+    bucket: str
+    profile: Profile
+    count: int
+    ends: dict[int, int]
+
+    @property
+    def topic(self) -> str:
+        return f"{self.fleet.prefix}raw-events"
+
+
+@dataclass
+class Contender:
+    name: str
+    slowness: int  # it gets one record of so many
+    run: Callable[[Given], Cost]
+    read: Callable[[Given], Iterator[bytes]] | None  # NDJSON that it stored; None: it can't be opened
+
+
+def spent(command: list[str], **environment: str) -> Cost:
+    """Runs it to its end, and says what it cost."""
+    with tempfile.TemporaryFile() as log:
+        began = time.perf_counter()
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
+        watch = threading.Timer(PATIENCE, process.kill)
+        watch.start()
+        _, status, used = os.wait4(process.pid, 0)
+        watch.cancel()
+        seconds = time.perf_counter() - began
+        if status:
+            log.seek(0)
+            sys.exit(f"{command[:4]} ended with {status}:\n{log.read()[-4000:].decode(errors='replace')}")
+    return Cost(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024)
+
+
+def python(module: str, given: Given, *more: str) -> Cost:
+    fleet, drop = given.fleet, ",".join(dropped_keys(given.profile))
+    return spent(
+        [sys.executable, "-m", f"tests.benchmarks.peers.{module}", fleet.bootstrap, given.topic, *more,
+         str(given.count), fleet.endpoint, given.bucket, str(given.profile.batch), drop]
+    )  # fmt: skip
+
+
+def quix(given: Given) -> Cost:
+    every = given.profile.batch * PARTITIONS // given.profile.size
+    return spent(
+        [str(quix_python()), str(PEERS / "quix.py"), given.fleet.bootstrap, given.topic,
+         given.fleet.endpoint, given.bucket, str(every), ",".join(dropped_keys(given.profile))]
+    )  # fmt: skip
+
+
+def flink(given: Given, parallelism: int) -> Cost:
+    target = PEERS / "flink/target"
+    modules = ("java.util", "java.lang", "java.lang.invoke", "java.net", "java.io", "java.time", "java.nio")
+    return spent(
+        ["java", "-Xmx4g", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+         *(f"--add-opens=java.base/{module}=ALL-UNNAMED" for module in modules),
+         "-cp", f"{target}/flink-contender-1.jar:{target}/lib/*", "peer.Archive",
+         given.fleet.bootstrap, given.topic, given.fleet.endpoint,
+         os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"],
+         f"s3://{given.bucket}/archive", given.fleet.folder.as_uri() + "/checkpoints",
+         str(INTERVAL * 1000), str(parallelism), ",".join(dropped_keys(given.profile))]
+    )  # fmt: skip
+
+
+def quix_python() -> Path:
+    """An environment of its own: what it needs must not decide what Strongroom is tested with."""
+    folder = PEERS / ".quix"
+    binary = folder / "bin/python"
+    if not binary.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        subprocess.run([str(binary), "-m", "pip", "install", "-q", "-r", str(PEERS / "quix.txt")], check=True)
+    return binary
+
+
+def build_flink() -> None:
+    if not (PEERS / "flink/target/flink-contender-1.jar").exists():
+        subprocess.run(["mvn", "-q", "-B", "package"], cwd=PEERS / "flink", check=True)
+
+
+CONTENDERS = (
+    Contender("floor", 1, lambda given: python("floor", given, str(PARTITIONS)), None),
+    Contender("strongroom", 1, strongroom.archive, strongroom.read),
+    Contender("flink, 1 slot", 1, lambda given: flink(given, 1), came_back.zstd_objects),
+    Contender("flink, 2 slots", 1, lambda given: flink(given, 2), came_back.zstd_objects),
+    Contender("quix", 5, quix, came_back.zstd_objects),
+    Contender("faust agent", 10, lambda given: python("faust_agent", given), came_back.zstd_objects),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--profile", choices=PROFILES, default="segment")
+    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--only", default="", help="names, comma-separated, by their first word")
+    given = parser.parse_args()
+    only = [name for name in given.only.split(",") if name]
+    chosen = [each for each in CONTENDERS if not only or each.name.split(",")[0] in only]
+    profile = PROFILES[given.profile]
+    if any(each.name.startswith("flink") for each in chosen):
+        build_flink()
+    print(
+        f"{given.records:,} records of {profile.size} bytes, {KEYS} keys by Zipf's law, "
+        f"{WORKSPACES} workspaces, {DROPPED} keys dropped; {PARTITIONS} partitions; {ladder.said()}",
+        flush=True,
+    )
+    costs: dict[str, float] = {}
+    with stack() as (bootstrap, s3):
+        for slowness in sorted({each.slowness for each in chosen}):
+            count = given.records // slowness
+            with filled(bootstrap, s3, profile, count) as shared:
+                for each in chosen:
+                    if each.slowness == slowness:
+                        costs[each.name] = told(each, shared, s3)
+    ratios(costs)
+
+
+@contextmanager
+def filled(bootstrap: str, s3: S3, profile: Profile, count: int) -> Iterator[Given]:
+    """A topic with so many records, and what Strongroom needs beside it."""
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = Fleet(
+            Path(folder), bootstrap, s3.endpoint, s3.bucket(), f"p{uuid.uuid4().hex[:8]}-", PARTITIONS
+        )
+        fleet.create()
+        strongroom.set_up(fleet, profile)
+        ends = produce(fleet, workload(profile, count))
+        yield Given(fleet, fleet.bucket, profile, count, ends)
+
+
+def told(contender: Contender, shared: Given, s3: S3) -> float:
+    """Runs it, prints its line; CPU seconds a record."""
+    own = Given(shared.fleet, s3.bucket(), shared.profile, shared.count, shared.ends)
+    if contender.name == "strongroom":
+        own.bucket = shared.bucket  # its policy is there already
+    cost = contender.run(own)
+    objects, stored = came_back.stored(s3, own.bucket)
+    found = "-"
+    if contender.read is not None:
+        found = came_back.counted(contender.read(own), own)
+    print(
+        f"{contender.name:15} {own.count / cost.seconds:>9,.0f} records/s "
+        f"{cost.cpu / own.count * 1e6:7.2f} CPU µs/record {cost.rss / 2**20:6,.0f} MiB RSS "
+        f"{objects:6,} objects {stored / 2**20:7,.0f} MiB  {found}",
+        flush=True,
+    )
+    return cost.cpu / own.count
+
+
+def ratios(costs: dict[str, float]) -> None:
+    own = costs.get("strongroom")
+    if own is None:
+        return
+    if "floor" in costs:
+        print(f"strongroom / floor: {own / costs['floor']:.2f} times the CPU")
+    for name, cost in costs.items():
+        if name not in ("floor", "strongroom"):
+            print(f"{name} / strongroom: {cost / own:.1f} times the CPU")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Strongroom as a contender: the installed worker with everything on."""
+
+import asyncio
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from tests.benchmarks import bench_archive
+from tests.benchmarks.bench_archive import Cost
+from tests.benchmarks.peers.workload import KEYS, WORKSPACES, Profile, dropped_keys, keys_of
+from tests.system.fleet import COMMAND, Fleet
+from topics.workspaces import Source, SourceType
+from workers.by import By
+from workers.cli.policy import open_policy
+from workers.ledger.policy_commands import add_key, set_workspace
+from workers.settings import Settings
+
+if TYPE_CHECKING:
+    from tests.benchmarks.bench_peers import Given
+
+SOURCES = KEYS // WORKSPACES
+
+
+def set_up(fleet: Fleet, profile: Profile) -> None:
+    """The workspaces and their keys, those on the drop list revoked."""
+    os.environ.update(fleet.environment())
+    asyncio.run(_set_up(profile))
+    for key in dropped_keys(profile):
+        fleet.run("keys", "revoke", key, "--reason", "on the drop list")
+
+
+async def _set_up(profile: Profile) -> None:
+    by = By("bench", "bench", "bench", now=time.time_ns() // 1_000_000)
+    sources = tuple(Source(id=f"s{number}", type=SourceType.SERVER) for number in range(SOURCES))
+    async with open_policy(Settings.load()) as books:
+        for workspace in range(WORKSPACES):
+            await set_workspace(books, f"w{workspace}", lambda w: replace(w, sources=sources), by)
+        for number, key in enumerate(keys_of(profile)):
+            await add_key(books, key, f"w{number % WORKSPACES}", f"s{number // WORKSPACES}", by)
+
+
+def archive(given: "Given") -> Cost:
+    return bench_archive.archive(given.fleet, given.ends, given.count, given.profile.batch)
+
+
+def read(given: "Given") -> Iterator[bytes]:
+    for workspace in range(WORKSPACES):
+        reading = subprocess.Popen(
+            [COMMAND, "read", "--workspace", f"w{workspace}"],
+            env=given.fleet.environment(),
+            stdout=subprocess.PIPE,
+        )
+        assert reading.stdout is not None
+        yield from reading.stdout
+        assert reading.wait() == 0
+    assert given.fleet.json("verify")["clean"]
