@@ -1,0 +1,40 @@
+"""What sorting does for each record more, counted in calls and not in time: the same on any machine.
+
+A benchmark would show a slower hot path to who runs it; this shows it to everybody.
+"""
+
+import sys
+from collections import Counter
+from types import FrameType
+
+from tests.benchmarks.bench_sort import KEYS, NOW, Record, policy_of, records_of
+from workers.intake.sort import Sorter, Sorting
+
+# raised only with what `tests.benchmarks.bench_sort` shows before and after in the commit message
+PYTHON_CALLS = 0.8  # a record: `page_inputs`, of the three in four that a page sent
+C_CALLS = 6.4  # the record's decoding, look-ups, sizes and its place in a list
+
+
+def calls(records: list[Record], sorter: Sorter) -> Counter[str]:
+    counted: Counter[str] = Counter()
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        counted[event] += 1
+
+    sorter.sort(records, now=NOW, into=Sorting())  # all keys and pages are known behind this
+    into, before = Sorting(), sys.getprofile()
+    sys.setprofile(count)
+    try:
+        sorter.sort(records, now=NOW, into=into)
+    finally:
+        sys.setprofile(before)
+    assert sum(map(len, into.lines.values())) == len(records)
+    return counted
+
+
+def test_a_record_more_costs_few_calls() -> None:
+    sorter, one = Sorter(policy_of(KEYS)), records_of(seed=7)
+    two = [*one, *(Record(each.offset + len(one), NOW, 1, bytes(each.value or b"")) for each in one)]
+    chunk, longer = calls(one, sorter), calls(two, sorter)
+    assert (longer["call"] - chunk["call"]) / len(one) <= PYTHON_CALLS
+    assert (longer["c_call"] - chunk["c_call"]) / len(one) <= C_CALLS
