@@ -32,6 +32,7 @@ from workers.stream.publish import Publisher
 
 EAGER = {"STRONGROOM_JUDGE_SNAPSHOT_INTERVAL": "0.05", "STRONGROOM_INSTANCE_ID": "judge-0"}
 KEYS = 4
+WITHIN = 120.0  # seconds for the last judge to come to the end
 
 
 class Ended(NamedTuple):
@@ -104,14 +105,13 @@ def lived(fleet: Fleet, region: str, kills: int, rng: random.Random, copies: int
     judge.wait_ready()
     wanted = expected(seen)
 
-    def done() -> bool:
+    deadline = time.monotonic() + WITHIN
+    while time.monotonic() < deadline:
         assert judge.process.poll() is None, judge.log()
-        return (
-            judge.metric("strongroom_judge_observations_total") > 0
-            and judge.metric("strongroom_lag_records") == 0
-        )
-
-    wait_until(done, 60, judge.log)
+        if asyncio.run(on_record(fleet, region))[0].keys() >= wanted.keys():
+            break
+        time.sleep(0.5)
+    wait_until(lambda: judge.metric("strongroom_lag_records") == 0, WITHIN, judge.log)
     repeated = judge.metric('strongroom_judge_observations_total{outcome="repeated"}')
     assert judge.stop() == 0, judge.log()
     found, entries = asyncio.run(on_record(fleet, region))
@@ -129,6 +129,7 @@ def main() -> int:
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=40)
+    parser.add_argument("--copies", type=int, default=40, help="hosts a key that get a verdict")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     asked = parser.parse_args()
     kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
@@ -141,7 +142,7 @@ def main() -> int:
         try:
             fleet.create()
             begun = time.monotonic()
-            ended = lived(fleet, s3.region, asked.kills, random.Random(asked.seed), copies=40)
+            ended = lived(fleet, s3.region, asked.kills, random.Random(asked.seed), asked.copies)
         finally:
             fleet.close()
             kafka.close()

@@ -25,9 +25,9 @@ EVIDENCE = Path(__file__).parents[3] / "docs/evidence"
 ALL: dict[str, Scenario] = {
     scenario.name: scenario for scenario in (*benign.BENIGN, *hostile.HOSTILE, *benign.HARD, *hostile.HARD)
 }
-THRESHOLDS = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+THRESHOLDS = (0.0, 0.2, 0.4, 0.6, 0.7, 0.75, 0.8, 0.9)
 CURVE = tuple(Rules(match=threshold) for threshold in THRESHOLDS)
-CURVED = 4  # the curve is of every fourth seed
+CURVED = 10  # the curve is of every tenth seed
 
 
 class Row(NamedTuple):
@@ -82,13 +82,18 @@ def rows(names: Iterable[str], found: Sequence[Outcome]) -> list[Row]:
 
 
 def simulated(seeds: range, jobs: int) -> list[list[Outcome]]:
-    """Of every seed and scenario the outcome under the usual rules; of some those under CURVE too."""
+    """Of every seed and scenario the outcome under the usual rules; of some those under CURVE too.
+
+    SIGINT ends it: the report is then of the seeds that are done.
+    """
     done = []
     with ProcessPoolExecutor(jobs) as pool:
-        for found in pool.map(_of_seed, seeds):
-            done += found
-            if sys.stderr.isatty():
-                print(f"\r{len(done)} of {len(seeds) * len(ALL)}", end="", file=sys.stderr)
+        try:
+            for number, found in enumerate(pool.map(_of_seed, seeds), 1):
+                done += found
+                print(f"{number} of {len(seeds)} seeds", file=sys.stderr)
+        except KeyboardInterrupt:
+            pool.shutdown(wait=False, cancel_futures=True)
     return done
 
 
@@ -136,14 +141,15 @@ def tables(found: Sequence[Sequence[Outcome]], command: str, took: float) -> str
     lines = [
         "# Origins: what the judge catches and spares",
         "",
-        f"`{command}`, {len(usual)} runs, {took:.0f} s. Written by that command, not by hand.",
+        f"`{command}`: seeds 0 to {max(each.seed for each in usual)}, {len(usual)} runs, {took:.0f} s. "
+        "Written by that command, not by hand.",
         "",
         "Every run is a site of its own (60 to 800 pages, 1 to 4 records a second on average, by day and by",
         "night, with and without users who sign in), three weeks of which the judge has seen, and one",
         "scenario beside its traffic. Records are raw envelopes; who the witness is, what is the customer's",
         "own and what is a re-host is decided by the archive's code. Simulated time throughout; observations",
         "are sent every 15 s.",
-        "Of own records one in 64 is looked at, so of the three weeks only those were made.",
+        "Of own records one in 64 is looked at, so of the three weeks only those were made, and 40 an hour.",
         "",
         f"- Benign: **{sum(row.quarantined for row in good)} records quarantined** in "
         f"{sum(len(row.outcomes) for row in good)} runs.",

@@ -16,6 +16,7 @@ from workers.origins.judge import Conclusion, Judge
 from workers.origins.weighing import Rules
 
 PAGES = 10  # from the tenth page on the clock runs
+LOOKED = 40  # own records an hour
 BEFORE, AFTER = 20, 6  # minutes of the site's own traffic around a scenario's
 
 
@@ -116,7 +117,8 @@ def _learnt(seed: int, *, signed_in: bool) -> tuple[bytes, int]:
     """A judge after three weeks of the site's own traffic, and where the chain's offsets stand.
 
     Whether it lists its host or all below its domain is all the same to its own.
-    Of own records one in SAMPLED is looked at, so only those are made; each hour's count is of all.
+    Of own records one in SAMPLED is looked at, so only those are made, and LOOKED an hour at most; each
+    hour's count is of all.
     """
     site = made_site(seed, signed_in=signed_in)
     rng = random.Random(f"learning {seed}")
@@ -125,7 +127,8 @@ def _learnt(seed: int, *, signed_in: bool) -> tuple[bytes, int]:
     offset = 0
     for hour in range(BEGIN, LEARNT, HOUR):
         records = int(site.volume(hour) * HOUR / 1000)
-        for at in sorted(rng.randrange(hour, hour + HOUR) for _ in range(max(1, records // SAMPLED))):
+        looked = min(LOOKED, records // SAMPLED)
+        for at in sorted(rng.randrange(hour, hour + HOUR) for _ in range(looked)):
             observer.see(at, _own_view(site, rng, at))
         for observation in observer.cut():
             counted = msgspec.structs.replace(

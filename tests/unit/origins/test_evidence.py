@@ -72,6 +72,17 @@ def test_sets_are_compared_only_where_both_can_tell() -> None:
     assert 20 < trials < 100
 
 
+@pytest.mark.parametrize("mine", [3, 40, 2000])
+def test_a_comparison_counts_what_both_have(mine: int) -> None:
+    """Whichever of its two ways is the shorter one."""
+    rng = random.Random(mine)
+    everything = [rng.randrange(1 << 64) for _ in range(3000)]
+    own, other = Sketch(4096), Sketch(4096)
+    own.add(everything[:1500])
+    other.add(seen := rng.sample(everything, mine))
+    assert other.compared(own) == (mine, len({*seen} & {*everything[:1500]}))
+
+
 def test_a_full_sketch_speaks_only_of_what_lies_below_its_largest() -> None:
     own = Sketch(10)
     own.limit(100)
