@@ -12,7 +12,7 @@ from workers.ledger import checkpoint as checkpoints
 from workers.ledger.chain import append, read
 from workers.ledger.checkpoint import Checkpoint, Forged, Sums, Vouched
 from workers.ledger.entries import Entry, Writer
-from workers.ledger.head import Head, after_genesis, after_slot, follows
+from workers.ledger.head import Head, after_genesis, after_slot, closed_head, follows
 from workers.ledger.names import ChainId
 from workers.ledger.walk import chains
 from workers.sealing.signing import Signer, Trust
@@ -65,6 +65,7 @@ class Checkpointer:
         self._writer, self._retry = writer, retry
         self._every, self._now, self._step = every, now, step
         self._known: dict[ChainId, _At] = {}
+        self._over: set[ChainId] = set()  # closed, and broken before that: they get no further one
 
     async def run_pass(self) -> Pass:
         """All chains. Raises Retryable where a bucket stays away; what was written stays.
@@ -75,11 +76,16 @@ class Checkpointer:
         done = Pass()
         async for chain in chains(self._ledger, self._retry):
             done.chains += 1
+            if chain in self._over:
+                continue
             try:
                 at = await self._follow(chain, done)
             except Fatal as error:
                 self._known.pop(chain, None)
-                done.refused[chain.prefix] = error.message
+                if await closed_head(self._ledger, chain, self._retry) is not None:
+                    self._over.add(chain)  # a person has put on record what is wrong with it
+                else:
+                    done.refused[chain.prefix] = error.message
                 continue
             if at.vouched is not None:
                 done.newest.append(at.vouched)

@@ -7,7 +7,7 @@ from tests.unit.ledger.signing import OTHER, SIGNER, checkpointed, checkpointer,
 from tests.unit.ledger.world import MemoryLog, closed, committed, log_id, retry
 from workers.ledger import checkpoint as checkpoints
 from workers.ledger.checkpoint import Forged, Sums, Vouched, key_of, opened, place
-from workers.ledger.entries import Opens, digest
+from workers.ledger.entries import AsFound, Opens, digest
 from workers.ledger.walk import walk
 from workers.store.memory import MemoryStore
 
@@ -85,6 +85,21 @@ async def test_a_closing_is_vouched_for() -> None:
     found = (await newest(store, CHAIN)).checkpoint
     assert (found.first, found.next, found.closed) == (2, 2, True)
     assert found.sums.entries == 1
+
+
+async def test_of_a_broken_chain_that_a_person_closed_nothing_is_said_again() -> None:
+    store = MemoryStore()
+    heads = await committed(store, MemoryLog(), [2, 2])
+    entry = CHAIN.entry(2)
+    await store.put(entry, b"eaten by moths")
+    steward = checkpointer(store)
+    assert list((await steward.run_pass()).refused) == [CHAIN.prefix]
+    broken = (AsFound(entry.removeprefix(CHAIN.prefix), digest(b"eaten by moths")),)
+    await closed(store, heads[-1], Opens(CHAIN.topic_id, 2, 10), broken=broken)
+    assert (await steward.run_pass()).refused == {}
+    before = store.requests.total()
+    await steward.run_pass()
+    assert store.requests.total() - before == 2  # the lists that find chains
 
 
 @pytest.mark.parametrize("where", ["first", "second"])
