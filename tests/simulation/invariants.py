@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tests.simulation import losses, records, unit_chains
 from tests.simulation.kafka import LOG_APPEND_TIME, Holds, Log, Slot
 from tests.simulation.keys import key_of
+from tests.unit.ledger.signing import SIGNER
 from workers.intake.dispositions import Clock
 from workers.ledger.names import ChainId
 from workers.ledger.pack import unpack
 from workers.ledger.verify import Verifier
+from workers.ledger.verify_tails import Sources
 from workers.sealing.keys import Unit
 from workers.sealing.refusals import Refused
 from workers.sealing.unit_key import Lease
@@ -238,7 +240,8 @@ def _attempt(key: str) -> str:
 
 async def _check_verify(world: "World") -> None:
     """Invariant 9: clean, or what was planted."""
-    report = await Verifier(world.store, world.store, Retry(attempts=1)).run()
+    sources = Sources([world.store], SIGNER.trust)
+    report = await Verifier(world.store, world.store, Retry(attempts=1), checkpoints=sources).run()
     found = Counter(finding.kind for finding in report.findings)
     deleted = {finding.where for finding in report.findings if finding.kind == "deleted_entry"}
     if deleted != world.deleted:

@@ -1,4 +1,7 @@
-"""The steward of a simulation: the product's own sweep, without a margin, so that its rule alone protects."""
+"""The steward of a simulation: the product's own sweep, without a margin, so that its rule alone protects.
+
+And its checkpoints, of which workers go by the names alone: whatever they do, each that was signed is met.
+"""
 
 import asyncio
 import random
@@ -6,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from tests.simulation.records import DAY
 from tests.simulation.s3 import Connection, Traffic, at_once
+from tests.unit.ledger.signing import SIGNER
+from tests.unit.ledger.world import WRITER
 from workers.errors import StrongroomError
+from workers.ledger.checkpointing import Checkpointer
 from workers.ledger.sweep import Sweep, Terms, sweep
 from workers.store.retry import Retry
 
@@ -31,6 +37,7 @@ class Steward:
         self._runs += 1
         process = loop.process(f"steward#{self._runs}")
         loop.spawn(process, self._sweep(until))
+        loop.spawn(process, self._sign(until))
         if pause:
             begins = self._rng.random() * 2
             self.world.later(begins, lambda: setattr(process, "paused", True))
@@ -52,6 +59,25 @@ class Steward:
             since = found.settled  # as the role hands it from pass to pass
             world.counts["sweep"] += found.swept
             await asyncio.sleep(PASSES * self._rng.random())
+
+    async def _sign(self, until: float) -> None:
+        world = self.world
+        bucket = Connection(
+            world.store, world.s3, world.network, lambda: False, lambda step: None, Traffic(), world.note
+        )
+        rng = random.Random(f"{world.plan.seed}/signer/{self._runs}")
+        retry = Retry(clock=world.loop.time, rng=rng)
+        signer = Checkpointer([bucket], SIGNER, SIGNER.trust, WRITER, retry, every=2, now=world.now)
+        while world.loop.time() < until:
+            try:
+                done = await signer.run_pass()
+            except StrongroomError as error:
+                world.violated("unforeseen", f"a pass of checkpoints was ended by {error!r}")
+                return
+            world.counts["checkpoint"] += done.written
+            if done.refused and not world.deleted:
+                world.violated("checkpoint", f"refused, and nothing is wrong: {done.refused}")
+            await asyncio.sleep(PASSES * rng.random())
 
     def last_pass(self) -> Sweep:
         """In one instant, of all there is, whatever the clocks say."""
