@@ -135,7 +135,11 @@ async def _archive(settings: Settings) -> None:
         server.watch(watch)
         calm_collector()
         tomorrow = Tomorrow(keys, now)
-        await first_of(stream.run, watch.run, copy.follow, reports.run, tomorrow.run, lambda: owner.failed)
+        await first_of(
+            *(stream.run, watch.run, copy.follow, tomorrow.run),
+            *(reports.run, refused.run),
+            lambda: owner.failed,
+        )
     log.info("stopped")
 
 
