@@ -149,6 +149,9 @@ class Settings(BaseSettings):
     # the archive worker
     flush_bytes: Bytes = setting(64 * MIB, "Plain bytes of a partition's batch at which it is flushed")
     flush_interval: Seconds = setting(300.0, "Age of a partition's batch at which it is flushed")
+    observe_interval: Seconds = setting(
+        15.0, "Span of a partition's records of which the judge of origins is told at once"
+    )
     buffer_bytes_max: Bytes = setting(
         512 * MIB, "Plain bytes that wait in one worker; beyond them it stops fetching until a flush is done"
     )

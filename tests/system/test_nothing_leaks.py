@@ -27,6 +27,7 @@ from tests.torture.tally import Tally
 pytestmark = pytest.mark.system
 
 REPOSITORY = Path(__file__).parents[2]
+PAGE = "https://shop.example"
 PAYLOAD = "planted payload/of a customer+7f3a"  # differs in each of its forms
 WRONG_PASSWORD, WRONG_SECRET = "planted password/of Kafka+91c2", "planted wrong/secret+5d10"
 AWS_SECRET = "planted-secret/of+AWS/e04b41d2"
@@ -57,6 +58,7 @@ def fleet(secured_kafka: SecuredKafka, s3: S3, tmp_path: Path) -> Iterator[Fleet
         "STRONGROOM_KAFKA_SASL_USERNAME": USER,
         "STRONGROOM_KAFKA_SASL_PASSWORD": PASSWORD,
         "STRONGROOM_LOG_LEVEL": "debug",
+        "STRONGROOM_OBSERVE_INTERVAL": "2",
         "STRONGROOM_SESSION_TIMEOUT": "6",
         "STRONGROOM_HEARTBEAT_INTERVAL": "1",
         "AWS_ACCESS_KEY_ID": s3.access_key,
@@ -98,10 +100,13 @@ def records(first: int, count: int, key: str = KEY) -> list[tuple[str, bytes]]:
 
 
 def planted_envelope(key: str, message: str) -> bytes:
+    page = dict.fromkeys(("title", "path", "referrer"), PAYLOAD) | {"url": f"{PAGE}/{PAYLOAD}"}
+    visitor = {"anonymousId": PAYLOAD, "userId": PAYLOAD}
+    properties = {"card": PAYLOAD, PAYLOAD: 1}
     plain = json.loads(
-        envelope(key, message, properties={"card": PAYLOAD, PAYLOAD: 1}, context={"page": {"title": PAYLOAD}})
+        envelope(key, message, origin=PAGE, properties=properties, context={"page": page}, **visitor)
     )
-    return json.dumps({**plain, "userAgent": PAYLOAD, "ip": PAYLOAD}).encode()
+    return json.dumps({**plain, "userAgent": PAYLOAD, "ip": PAYLOAD, "referer": f"{PAGE}/{PAYLOAD}"}).encode()
 
 
 def bad_records() -> list[tuple[str, bytes]]:
@@ -254,7 +259,9 @@ def test_no_secret_is_shown_whatever_goes_wrong(fleet: Fleet, s3: S3, clear: str
     assert reader.counts()["dead-lettered"]["intake_error"] == 5
     commands(fleet, s3, seen)
     scan = Scan({**secrets(s3), **keys})
-    for place, texts in all_seen(fleet, s3, clear, seen).items():
+    shown = all_seen(fleet, s3, clear, seen)
+    assert any("origin-observations" in where for where, _ in shown["topic"])
+    for place, texts in shown.items():
         assert scan.over(texts) == [], place
 
 

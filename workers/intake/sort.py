@@ -23,6 +23,7 @@ from workers.intake.kept import DAY, PLATFORM_TERMS
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals, Tally
 from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
+from workers.intake.samples import Samples
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
 EPOCH = date(1970, 1, 1).toordinal()
@@ -110,8 +111,13 @@ class Sorter:
             for reason in (*envelopes.UNREADABLE, INTAKE_ERROR, PAST_PLATFORM_RETENTION)
         }
 
-    def sort(self, records: Sequence[Record], *, now: int, into: Sorting) -> None:
-        """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch."""
+    def sort(
+        self, records: Sequence[Record], *, now: int, into: Sorting, seen: Samples | None = None
+    ) -> None:
+        """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch.
+
+        `seen` keeps those that the judge of origins is told of.
+        """
         if not records:
             return
         self._decider.keep_clock(now)
@@ -154,6 +160,7 @@ class Sorter:
                 too_old = appended < dead_since
                 pending[self._dead[PAST_PLATFORM_RETENTION if too_old else reason]].append(letter)
         _count_refused(days.values(), records, values, now, into.refused)
+        _show(days.values(), records, now, seen)
         for number, outcomes in days.items():
             day = date.fromordinal(EPOCH + number).isoformat()
             for group, parts in _counted(outcomes, day, into).items():
@@ -199,6 +206,20 @@ def _count_refused(
             record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now for record in (first, last)
         ]
         into.count(refusal, Tally(len(lines), min(times), max(times), first.offset, last.offset))
+
+
+def _show(days: Iterable[Pending], records: Sequence[Record], now: int, seen: Samples | None) -> None:
+    """By groups, not by records: it runs for each chunk."""
+    if seen is None:
+        return
+    times = [
+        record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now
+        for record in (records[0], records[-1])
+    ]
+    first_at, last_at = max(0, min(times)), max(0, *times)
+    for day in days:
+        for outcome, lines in day.items():
+            seen.see(outcome.decision, lines, first_at, last_at)
 
 
 def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[list[bytes]]]:

@@ -6,6 +6,7 @@ from functools import partial
 
 from workers.intake import allowances
 from workers.intake.batch import Batch
+from workers.intake.samples import Samples
 from workers.ledger.flush import Commit, Flusher
 from workers.ledger.head import Head
 
@@ -18,6 +19,7 @@ class Partition:
         # a claim begins them anew, so what a dropped batch had used is given back with it
         self._allowances = allowances.fresh()
         self.batch = Batch(head.next, self._allowances)
+        self.samples = Samples(head.next)  # of what was taken since they were shown last
         self.due = head.next if head.reads_from is None else head.reads_from  # where the next chunk starts
         self._flusher = flusher
         self._flights: deque[asyncio.Task[Commit]] = deque()
@@ -48,6 +50,11 @@ class Partition:
     def flushes(self) -> int:
         """How many are under way."""
         return len(self._flights)
+
+    def show(self) -> Samples:
+        """What was seen since the last call; begins anew."""
+        samples, self.samples = self.samples, Samples(self.samples.end)
+        return samples
 
     def flush(self) -> asyncio.Task[Commit]:
         """Closes the batch and begins its flush. See Flusher.flush for what the task raises."""

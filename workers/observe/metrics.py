@@ -130,6 +130,18 @@ REJECTIONS_DROPPED = _counter(
     "Rows for the topic `rejections` that were given up: Kafka was away for too long, or refused them.",
 )
 
+OBSERVATIONS = _counter(
+    "strongroom_observations_total",
+    "rows",
+    "Rows for the topic `origin-observations` that Kafka has taken.",
+)
+OBSERVATIONS_DROPPED = _counter(
+    "strongroom_observations_dropped_total",
+    "rows",
+    "Rows for the topic `origin-observations` that were given up, or spans of a source's records, or of a "
+    "partition's: Kafka or the keystore was away, or refused them, or too much waited. Nothing else is lost.",
+)
+
 # -- the ledger ------------------------------------------------------------------------------------
 
 COMMITS = _counter("strongroom_ledger_commits_total", "entries", "Ledger entries written.")

@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import structlog
 
-from topics import policy_applied, raw_events, rejections
+from topics import origin_observations, policy_applied, raw_events, rejections
 from workers import opening
 from workers.errors import StrongroomError
 from workers.intake.policy import Policy
@@ -26,6 +26,7 @@ from workers.roles import process
 from workers.roles.applied import AppliedReports
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
+from workers.roles.observations import ObservationReports
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
 from workers.roles.process import now
@@ -83,6 +84,10 @@ async def _archive(settings: Settings) -> None:
         opened.push_async_callback(reports.stop)
         refused = RejectionReports(publisher, settings.topic_prefix + rejections.NAME, now)
         opened.push_async_callback(refused.stop)
+        observed = ObservationReports(
+            publisher, settings.topic_prefix + origin_observations.NAME, policy.workspace, keys
+        )
+        opened.push_async_callback(observed.stop)
 
         threads = opened.enter_context(ThreadPoolExecutor(SEALING_THREADS, "seal"))
         writer = Writer(settings.instance_id or socket.gethostname(), version("strongroom"))
@@ -110,12 +115,14 @@ async def _archive(settings: Settings) -> None:
                 flush_interval=settings.flush_interval,
                 buffer_bytes_max=settings.buffer_bytes_max,
                 shutdown_timeout=settings.shutdown_timeout,
+                observe_interval=settings.observe_interval,
             ),
             holds.declare,
             steps.step,
             now,
             time.monotonic,
             refused.tell,
+            observed.tell,
         )
         stream = ArchiveStream(
             surroundings.connection,
@@ -137,7 +144,7 @@ async def _archive(settings: Settings) -> None:
         tomorrow = Tomorrow(keys, now)
         await first_of(
             *(stream.run, watch.run, copy.follow, tomorrow.run),
-            *(reports.run, refused.run),
+            *(reports.run, refused.run, observed.run),
             lambda: owner.failed,
         )
     log.info("stopped")

@@ -13,12 +13,14 @@ import structlog
 from workers.errors import Fatal
 from workers.intake.dispositions import Disposition
 from workers.intake.refusals import Refusals
+from workers.intake.samples import Samples
 from workers.intake.sort import Sorter
 from workers.ledger.assign import gap_filled
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Commit, Fenced, Flusher
 from workers.ledger.halts import ACKNOWLEDGED, cause_of
 from workers.ledger.head import Head
+from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
 from workers.observe import metrics
 from workers.store.retry import Hold
@@ -40,6 +42,7 @@ class Limits:
     flush_interval: float  # seconds from a batch's first chunk
     buffer_bytes_max: int  # plain bytes of all partitions, batches under way included
     shutdown_timeout: float  # seconds for the last flush
+    observe_interval: float = 15.0  # seconds of one partition's records that the judge is told of at once
 
 
 class Stream(Protocol):
@@ -78,6 +81,7 @@ class Owner:
         now: Callable[[], int],
         uptime: Callable[[], float],
         refused: Callable[[Entry, Refusals], None] = lambda entry, refusals: None,
+        observed: Callable[[ChainId, Samples], None] = lambda chain, samples: None,
     ) -> None:
         self._claim = claim
         self._sorter = sorter
@@ -89,6 +93,7 @@ class Owner:
         self._now = now  # ms since the epoch: for what is written
         self._uptime = uptime  # seconds of a monotonic clock: for what is due
         self._refused = refused  # told of each committed batch; never waits
+        self._observed = observed  # told of what was taken, committed or not; never waits
         self._draining = False
         self._owned: dict[int, Partition] = {}
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
@@ -133,7 +138,8 @@ class Owner:
             return  # all of it lies before the head, and is still gaps
         now = self._now()
         bytes_before = batch.sorting.value_bytes
-        self._sorter.sort(chunk.records, now=now, into=batch.sorting)
+        self._sorter.sort(chunk.records, now=now, into=batch.sorting, seen=partition.samples)
+        partition.samples.note(chunk.end, self._uptime())
         batch.extend(
             chunk.end,
             len(chunk.records),
@@ -153,6 +159,7 @@ class Owner:
         """The last flush: what is not committed within shutdown_timeout, the next owner fetches again."""
         self._draining = True
         for partition in self._owned.values():
+            self._show(partition)
             if not partition.batch.empty:
                 self._flush(partition)
         settled = asyncio.gather(*(partition.settle() for partition in self._owned.values()))
@@ -174,6 +181,9 @@ class Owner:
             began = partition.batch.began
             if began is not None and uptime - began >= self._limits.flush_interval:
                 self._flush(partition)
+            began = partition.samples.began
+            if began is not None and uptime - began >= self._limits.observe_interval:
+                self._show(partition)
         self._measure()
         self._look_at_halts(uptime)
         if self._hinting is None or self._hinting.done():
@@ -217,6 +227,8 @@ class Owner:
     async def _drop(self, partitions: frozenset[int]) -> None:
         gone = [self._owned.pop(number) for number in partitions if number in self._owned]
         self._changed.set()
+        for partition in gone:
+            self._show(partition)
         dropped = await asyncio.gather(*(partition.drop() for partition in gone))
         metrics.RECORDS_DROPPED.inc(sum(dropped))
         self._measure()
@@ -254,6 +266,12 @@ class Owner:
             self._landed(partition, began, records, done)
 
         flight.add_done_callback(landed)
+
+    def _show(self, partition: Partition) -> None:
+        """Also what will be read again, here or elsewhere: the judge counts an offset once."""
+        samples = partition.show()
+        if samples.groups:
+            self._observed(partition.head.chain, samples)
 
     def _flush_largest(self) -> None:
         """Unless one is under way already: many small flushes would make many small objects."""

@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from workers.errors import Poison, Retryable
 from workers.sealing.flights import Flights
-from workers.sealing.keys import Reader, Secret, Unit, checked_unit
+from workers.sealing.format import hkdf_expand, hkdf_extract
+from workers.sealing.keys import KEY_BYTES, Reader, Secret, Unit, checked_unit
 from workers.sealing.readers import Readers, ReaderSecret
 from workers.sealing.replicas import Replicas
 from workers.sealing.roots import Roots
@@ -81,6 +82,16 @@ class Keystore:
         """What this reader signs with. Raises as `unit_key`, NoSuchKey for a reader that nobody made."""
         await self._validated()
         return await self._readers.secret(reader)
+
+    async def derived(self, workspace: str, purpose: bytes) -> tuple[int, Secret]:
+        """A key of the workspace for `purpose` alone, and the generation of the key that it is from.
+
+        HKDF-SHA512 (RFC 5869) of its current key, which is made where there is none. Raises as `unit_key`.
+        """
+        await self._validated()
+        keys = await self._workspaces.keys(workspace, create=True)
+        prk = hkdf_extract(workspace.encode(), keys.by_generation[keys.current])
+        return keys.current, Secret(hkdf_expand(prk, purpose, KEY_BYTES))
 
     def knows(self, reader: Reader) -> bool:
         """Whether `reader` answers from memory, a look at the tombstone log aside."""

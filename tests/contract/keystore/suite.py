@@ -41,6 +41,14 @@ class KeystoreContract:
         for name in (ROW, workspace_row("acme")):
             assert len(set(await bodies(stores, name))) == 1
 
+    async def test_a_derived_key_is_a_workspaces_own_for_one_purpose(self, stores: Sequence[Store]) -> None:
+        one, other = worker(stores), worker(stores)
+        made = await one.derived("acme", b"this")
+        assert made == await other.derived("acme", b"this")
+        others = [await one.derived("acme", b"that"), await one.derived("rival", b"this")]
+        assert len({made[1], *(key for _, key in others)}) == 3
+        assert (made[0], len(made[1]), repr(made[1])) == (1, 32, "<secret>")
+
     async def test_racing_workers_agree_on_a_new_unit(self, stores: Sequence[Store]) -> None:
         keys = await asyncio.gather(*(patient(worker(stores), UNIT) for _ in range(8)))
         assert agree(*keys)

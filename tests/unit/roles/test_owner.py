@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
+from tests.unit.intake.making import key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, MemoryLog, closed, flusher, log_id, retry
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals
+from workers.intake.samples import Samples
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
 from workers.ledger.entries import Entry, Opens
 from workers.ledger.head import Head
+from workers.ledger.names import ChainId
 from workers.ledger.verify import Verifier
 from workers.ledger.verify_report import Report
 from workers.observe import metrics
@@ -84,6 +87,8 @@ class World:
         self,
         limits: Limits = LIMITS,
         refused: Callable[[Entry, Refusals], None] = lambda entry, refusals: None,
+        observed: Callable[[ChainId, Samples], None] = lambda chain, samples: None,
+        policy: Policy | None = None,
     ) -> Owner:
         async def claims(partition: int) -> Head:
             log = self.logs.setdefault(partition, MemoryLog())
@@ -93,7 +98,7 @@ class World:
 
         owner = Owner(
             claims,
-            Sorter(Policy()),
+            Sorter(policy or Policy()),
             self.policy,
             flusher(self.store),
             limits,
@@ -102,6 +107,7 @@ class World:
             lambda: self.time,
             lambda: self.time / 1000,
             refused,
+            observed,
         )
         owner.stream = self.stream
         self.stream.owner = owner
@@ -387,3 +393,39 @@ async def test_draining_gives_up_in_time() -> None:
     await asyncio.wait_for(owner.drain(), 5)
     assert (await world.verify()).entries == 0
     await owner.revoked(frozenset({0}))
+
+
+async def test_spans_of_what_was_taken_follow_without_a_gap_whenever_it_is_flushed() -> None:
+    known = policy_of([key_record(f"k{n}") for n in range(100)], [workspace_record()])
+    world, spans = World(), []
+
+    def observed(chain: ChainId, samples: Samples) -> None:
+        records = sum(group.records for group in samples.groups.values())
+        spans.append((chain.partition, samples.start, samples.end, records))
+
+    owner = world.owner(replace(LIMITS, observe_interval=15.0), observed=observed, policy=known)
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 10))
+    world.time += 14_000
+    await owner.tick()
+    await owner.take(world.chunk(0, 5))
+    assert spans == []
+    world.time += 1_000
+    await owner.tick()
+    assert spans == [(0, 0, 15, 15)]
+    world.time += 60_000
+    await owner.tick()
+    assert len(spans) == 1  # of nothing there is no span
+    await owner.take(world.chunk(0, 7))
+    await owner.revoked(frozenset({0}))
+    assert spans[1:] == [(0, 15, 22, 7)]
+
+
+async def test_the_end_of_a_worker_tells_what_it_saw() -> None:
+    known = policy_of([key_record(f"k{n}") for n in range(100)], [workspace_record()])
+    world, spans = World(), []
+    owner = world.owner(observed=lambda chain, samples: spans.append(samples.end), policy=known)
+    await owner.claim(frozenset({0}))
+    await owner.take(world.chunk(0, 10))
+    await owner.drain()
+    assert spans == [10]

@@ -1,0 +1,70 @@
+"""What telling the judge costs: sorting with and without it, and a span that is read and hashed.
+
+`python -m tests.benchmarks.bench_observations`. CPU time, the phases take turns over one set of records, and
+both costs are of a record that was taken: spans are what a partition brings in 15 s at a given rate.
+"""
+
+import time
+
+from tests.benchmarks.bench_sort import KEYS, NOW, RECORDS, best, policy_of, records_of
+from topics.origin_observations import codec
+from workers.intake.dispositions import Decision
+from workers.intake.facts import Account
+from workers.intake.observing import HashKey, Span, observe
+from workers.intake.samples import Group, Samples
+from workers.intake.sort import Sorter, Sorting
+
+RATES = (10, 100, 1000, 10_000)  # records a second of one partition
+SPAN = 15  # seconds
+HASHED = HashKey(1, bytes(32))
+
+
+def main() -> None:
+    records, policy = records_of(seed=7), policy_of(KEYS)
+    sorter, seen = Sorter(policy), Samples(0)
+
+    def off() -> None:
+        sorter.sort(records, now=NOW, into=Sorting())
+
+    def on() -> None:
+        nonlocal seen
+        if seen.groups and sum(group.records for group in seen.groups.values()) > RATES[-1] * SPAN:
+            seen = Samples(0)
+        sorter.sort(records, now=NOW, into=Sorting(), seen=seen)
+
+    def told(samples: Samples) -> int:
+        by_source: dict[tuple[str, str], dict[Decision, Group]] = {}
+        for decision, group in samples.groups.items():
+            by_source.setdefault((decision.workspace, decision.source), {})[decision] = group
+        rows = 0
+        for (workspace, source), groups in by_source.items():
+            known = policy.workspace(workspace)
+            assert known is not None
+            span = Span("raw-events", "q", 1, 0, 0, 10**9, NOW, NOW)
+            for row in observe(span, groups, Account(known, source), HASHED):
+                codec.encode(row)
+                rows += 1
+        return rows
+
+    costs = best({"off": off, "on": on})
+    print(f"sort {costs['off']:.3f} µs a record, with samples {costs['on']:.3f}")
+    for rate in RATES:
+        samples = Samples(0)
+        left = rate * SPAN
+        while left > 0:
+            sorter.sort(records[: min(left, RECORDS)], now=NOW, into=Sorting(), seen=samples)
+            left -= RECORDS
+        kept = sum(len(group.kept) for group in samples.groups.values())
+        quickest = float("inf")
+        for _ in range(20):
+            began = time.process_time()
+            rows = told(samples)
+            quickest = min(quickest, time.process_time() - began)
+        print(
+            f"{rate:6} records/s: {kept} of {rate * SPAN} read, {rows} rows, {quickest * 1e3:6.2f} ms, "
+            f"{quickest / rate / SPAN * 1e6:6.3f} µs a record, {quickest / SPAN:.3%} of a core"
+        )
+
+
+if __name__ == "__main__":
+    main()

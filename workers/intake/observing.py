@@ -1,0 +1,216 @@
+"""From records that were archived to observations of their hosts: counts and keyed hashes (docs/origins.md).
+
+Pure. Who is seen is what the rules see: the witness by the headers, the claim by the page.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from heapq import nsmallest
+from ipaddress import IPv6Address, ip_address
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from topics.origin_observations import MAX_PAGES, MAX_SHARES, SKETCH, OriginObservation
+from workers.intake import envelope
+from workers.intake.dispositions import Decision
+from workers.intake.facts import Account, Page, exact_inputs, page_inputs
+from workers.intake.samples import Group
+from workers.origins.hosts import web_host
+
+HOSTS_PER_KEY = 64  # of a span; those with the most records
+LONGEST_HOST = 300
+
+
+class Span(NamedTuple):
+    """[start, end) of a chain's offsets. Times in ms since the epoch, the broker's."""
+
+    topic: str
+    topic_id: str
+    incarnation: int
+    partition: int
+    start: int
+    end: int
+    first_at: int
+    last_at: int
+
+
+class HashKey(NamedTuple):
+    """A workspace's own: hashes of different keys, or generations of one, have nothing in common."""
+
+    generation: int
+    key: bytes  # 32 bytes
+
+    def hash(self, kind: str, text: str) -> int:
+        """64 bits. The same text of two kinds has two hashes."""
+        data = f"{kind}\n{text}".encode(errors="replace")
+        return int.from_bytes(blake2b(data, digest_size=8, key=self.key).digest())
+
+
+class _Page(envelope.Page):
+    path: str | None = None
+    title: str | None = None
+
+
+class _Context(envelope.Context):
+    page: _Page | None = None
+
+
+class _Event(envelope.Event, rename="camel"):
+    anonymous_id: str | int | None = None
+    user_id: str | int | None = None
+    context: _Context | None = None
+
+
+class _Record(msgspec.Struct, rename="camel"):
+    """An envelope with what identifies a visitor and a page."""
+
+    v: Literal[1]
+    write_key: str
+    received_at: str
+    event: _Event
+    origin: str | None = None
+    referer: str | None = None
+    ip: str | None = None
+    user_agent: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+
+
+@dataclass
+class _Host:
+    own: bool
+    records: float = 0.0
+    claims: Counter[str] = field(default_factory=Counter)  # counts are sums of weights
+    pages: set[int] = field(default_factory=set)
+    visitors: set[int] = field(default_factory=set)
+    users: set[int] = field(default_factory=set)
+    networks: Counter[str] = field(default_factory=Counter)
+    browsers: Counter[str] = field(default_factory=Counter)
+    self_referrals: float = 0.0
+    shadows: float = 0.0
+
+
+def observe(
+    span: Span, groups: Mapping[Decision, Group], account: Account, hashed: HashKey
+) -> Iterator[OriginObservation]:
+    """One observation a (write key, host). `groups`: all that there are of one source, whose `account` it is.
+
+    A record that was kept stands for as many as its group had a kept one: counts are of all, sets of these.
+    """
+    hosts: dict[tuple[str, str], _Host] = {}
+    for group in groups.values():
+        weight = group.records / len(group.kept) if group.kept else 0.0
+        for line in group.kept:
+            _see(line, weight, account, hashed, hosts)
+    decision = next(iter(groups))
+    of_key: Counter[str] = Counter()
+    for (key, name), host in sorted(hosts.items(), key=lambda each: -each[1].records):
+        of_key[key] += 1
+        if of_key[key] <= HOSTS_PER_KEY:
+            yield _observation(span, decision, key, name, host, hashed)
+
+
+def _see(
+    line: bytes, weight: float, account: Account, hashed: HashKey, hosts: dict[tuple[str, str], _Host]
+) -> None:
+    try:
+        record = _decode(line)
+    except envelope.REFUSED:
+        return  # of odd types: the archive takes it, but it says nothing that could be compared
+    read = envelope.Envelope(1, record.write_key, "", record.event, record.origin, record.referer)
+    page = Page(exact_inputs(page_inputs(read), read))
+    name, own = _host(page, account)
+    if name is None or len(name) > LONGEST_HOST:
+        return
+    host = hosts.setdefault((record.write_key, name), _Host(own))
+    host.records += weight
+    _count(host.claims, (page.claim or "")[:LONGEST_HOST], weight)
+    shown = record.event.context.page if record.event.context is not None else None
+    if shown is not None:
+        if (shown.path or shown.title) and len(host.pages) < MAX_PAGES:
+            host.pages.add(hashed.hash("page", f"{shown.path or ''}\n{shown.title or ''}"))
+        if shown.referrer and web_host(shown.referrer) == name:
+            host.self_referrals += weight
+    if record.event.anonymous_id:
+        host.visitors.add(hashed.hash("anonymous", str(record.event.anonymous_id)))
+    if record.event.user_id:
+        host.users.add(hashed.hash("user", str(record.event.user_id)))
+    if (network := network_of(record.ip)) is not None:
+        _count(host.networks, f"{hashed.hash('network', network):016x}", weight)
+    if record.user_agent:
+        _count(host.browsers, f"{hashed.hash('browser', record.user_agent):016x}", weight)
+    if not own and page.witness is not None and not page.witness_is_rehost and _is_own(page.claim, account):
+        host.shadows += weight
+
+
+def _host(page: Page, account: Account) -> tuple[str | None, bool]:
+    """Which host the record is counted for, and whether it is the customer's. None: for none.
+
+    Without a witness only a foreign claim counts: nobody may teach own pages by a claim. A re-host that
+    shows the customer's page is neither.
+    """
+    if page.null or not (account.browser or page.of_browser):
+        return None, False
+    host, original = page.host, page.witness_original if page.witness is not None else page.claim_original
+    if _is_own(host, account):
+        return (host, True) if page.witness is not None else (None, False)
+    return (None if original is not None and _is_own(original.host, account) else host), False
+
+
+def _is_own(host: str | None, account: Account) -> bool:
+    return host is not None and account.own is not None and host in account.own
+
+
+def network_of(ip: str | None) -> str | None:
+    """The /24 of an IPv4 address, the /48 of an IPv6 one."""
+    try:
+        address = ip_address(ip or "")
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address):
+        if address.ipv4_mapped is None:
+            return f"6:{int(address) >> 80:x}"
+        address = address.ipv4_mapped
+    return f"4:{int(address) >> 8:x}"
+
+
+def _count(counts: Counter[str], name: str, weight: float) -> None:
+    counts[name] += weight  # type: ignore[assignment]  # a Counter adds floats as well
+
+
+def _observation(
+    span: Span, decision: Decision, key: str, name: str, host: _Host, hashed: HashKey
+) -> OriginObservation:
+    records = min(max(1, round(host.records)), span.end - span.start)
+    return OriginObservation(
+        **span._asdict(),
+        write_key=key,
+        workspace=decision.workspace,
+        source=decision.source,
+        host=name,
+        own=host.own,
+        hash_generation=hashed.generation,
+        records=records,
+        claims=_largest(host.claims),
+        pages=tuple(sorted(host.pages)),
+        pages_cut=len(host.pages) >= MAX_PAGES,
+        anonymous_ids=_sketch(host.visitors),
+        user_ids=_sketch(host.users),
+        networks=_largest(host.networks),
+        user_agents=_largest(host.browsers),
+        self_referrals=min(records, round(host.self_referrals)),
+        canonical_shadows=min(records, round(host.shadows)),
+    )
+
+
+def _sketch(hashes: Iterable[int]) -> tuple[int, ...]:
+    return tuple(nsmallest(SKETCH, hashes))
+
+
+def _largest(counts: Counter[str]) -> dict[str, int]:
+    most = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MAX_SHARES]
+    return {name: max(1, round(count)) for name, count in most}
