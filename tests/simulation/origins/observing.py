@@ -1,19 +1,22 @@
-"""Raw envelopes to observations: who is seen is the archive's own code; counts and hashes are made here."""
+"""Raw envelopes to observations, by the archive's own code."""
 
-import random
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from hashlib import blake2b
-from ipaddress import ip_address
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from tests.simulation.origins.site import Hit, Site
-from topics.origin_observations import MAX_PAGES, MAX_SHARES, SKETCH, OriginObservation
+from topics import workspaces, write_keys
+from topics.origin_observations import OriginObservation
 from topics.times import iso_ms
-from workers.intake import envelope as envelopes
-from workers.intake.facts import Page, exact_inputs, page_inputs
-from workers.origins.hosts import host_patterns
+from topics.workspaces import Source, Workspace
+from topics.write_keys import KeyState, WriteKey
+from workers.intake.dispositions import Decision
+from workers.intake.facts import Account
+from workers.intake.observing import HashKey, Span, observe
+from workers.intake.policy import Policy
+from workers.intake.samples import Samples
+from workers.intake.sort import Sorter, Sorting
 
 INTERVAL = 15_000  # ms
 SAMPLED = 64  # of the customer's own records, one in so many is looked at
@@ -41,129 +44,65 @@ def envelope(site: Site, hit: Hit) -> bytes:
     )
 
 
-class _Page(msgspec.Struct):
-    path: str = ""
-    title: str = ""
-    referrer: str = ""
+class _Record(NamedTuple):
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    value: bytes | None
 
 
-class _Context(msgspec.Struct):
-    page: _Page = msgspec.field(default_factory=_Page)
+class _Whole(Samples):
+    """Keeps all, of traffic that was thinned out before."""
 
-
-class _Event(msgspec.Struct, rename="camel"):
-    anonymous_id: str | None = None
-    user_id: str | None = None
-    context: _Context = msgspec.field(default_factory=_Context)
-
-
-class _Seen(msgspec.Struct, rename="camel"):
-    event: _Event
-    ip: str = ""
-    user_agent: str = ""
-
-
-_seen = msgspec.json.Decoder(_Seen).decode
-
-
-@dataclass
-class _Span:
-    own: bool
-    first_at: int
-    last_at: int = 0
-    records: int = 0
-    claims: dict[str, int] = field(default_factory=dict)
-    pages: set[int] = field(default_factory=set)
-    visitors: set[int] = field(default_factory=set)
-    users: set[int] = field(default_factory=set)
-    networks: dict[str, int] = field(default_factory=dict)
-    browsers: dict[str, int] = field(default_factory=dict)
-    self_referrals: int = 0
-    shadows: int = 0
+    def see(self, decision: Decision, lines: Sequence[bytes], first_at: int, last_at: int) -> None:
+        super().see(decision, lines, first_at, last_at)
+        if decision in self.groups:
+            self.groups[decision].kept = list(lines)
 
 
 class Observer:
-    """One chain's. `sampled` 1 looks at every own record."""
+    """One chain's. `sampled` 1 looks at every own record; otherwise as archive workers do."""
 
     def __init__(self, site: Site, sampled: int = SAMPLED, offset: int = 0) -> None:
-        self._own = host_patterns(site.allowed)
-        self._site = site
-        self._sampled = sampled
-        self._rng = random.Random(f"sample {site.seed}")
-        self._key = f"key {site.seed}".encode()
-        self._spans: dict[str, _Span] = {}
-        self._start = self.offset = offset
+        workspace = Workspace(
+            id="w", sources=(Source(id="s"),), allowed_origins=site.allowed, changed_at=1, shard=0, seq=1
+        )
+        key = WriteKey(
+            key=site.write_key,
+            workspace="w",
+            source="s",
+            state=KeyState.ACTIVE,
+            changed_at=1,
+            shard=0,
+            seq=1,
+        )
+        policy = Policy()
+        policy.apply_workspace(workspaces.codec.encode(workspace))
+        policy.apply_write_key(write_keys.codec.encode(key))
+        self._sorter = Sorter(policy)
+        self._account = Account(workspace, "s")
+        self._hashed = HashKey(1, f"key {site.seed}".encode())
+        self._samples = _Whole if sampled == 1 else Samples
+        self._records: list[_Record] = []
+        self.offset = offset
 
     def see(self, at: int, value: bytes) -> None:
-        read = envelopes.decode(value)
-        page = Page(exact_inputs(page_inputs(read), read))
+        self._records.append(_Record(self.offset, at, 1, value))
         self.offset += 1
-        host = page.witness or page.claim
-        if host is None or page.null:
-            return
-        own = host in self._own
-        if not own and page.witness is not None:
-            original = page.witness_original
-            if original is not None and original.host in self._own:
-                return
-        span = self._spans.setdefault(host, _Span(own, at))
-        span.records += 1
-        span.last_at = at
-        if own and self._rng.random() * self._sampled >= 1:
-            return
-        seen = _seen(value)
-        event = seen.event
-        shown = event.context.page
-        claim = page.claim or ""
-        span.claims[claim] = span.claims.get(claim, 0) + 1
-        if len(span.pages) < MAX_PAGES:
-            span.pages.add(self._hash(f"{shown.path}\n{shown.title}"))
-        if event.anonymous_id:
-            span.visitors.add(self._hash(event.anonymous_id))
-        if event.user_id:
-            span.users.add(self._hash(event.user_id))
-        network = str(int(ip_address(seen.ip)) >> 8)
-        span.networks[network] = span.networks.get(network, 0) + 1
-        span.browsers[seen.user_agent] = span.browsers.get(seen.user_agent, 0) + 1
-        if shown.referrer.startswith((f"https://{host}/", f"http://{host}/")):
-            span.self_referrals += 1
-        if not own and claim in self._own:
-            span.shadows += 1
 
     def cut(self) -> Iterator[OriginObservation]:
         """What was seen since the last cut."""
-        start, self._start = self._start, self.offset
-        spans, self._spans = self._spans, {}
-        for host, span in spans.items():
-            yield OriginObservation(
-                topic="raw-events",
-                topic_id="simulated",
-                incarnation=1,
-                partition=0,
-                start=start,
-                end=self.offset,
-                first_at=span.first_at,
-                last_at=span.last_at,
-                write_key=self._site.write_key,
-                workspace="w",
-                source="s",
-                host=host,
-                own=span.own,
-                hash_generation=1,
-                records=span.records,
-                claims=_largest(span.claims),
-                pages=tuple(sorted(span.pages)),
-                pages_cut=len(span.pages) >= MAX_PAGES,
-                anonymous_ids=tuple(sorted(span.visitors)[:SKETCH]),
-                user_ids=tuple(sorted(span.users)[:SKETCH]),
-                networks=_largest(span.networks),
-                user_agents=_largest(span.browsers),
-                self_referrals=span.self_referrals,
-                canonical_shadows=span.shadows,
+        records, self._records = self._records, []
+        if not records:
+            return
+        samples = self._samples(records[0].offset)
+        self._sorter.sort(records, now=records[-1].timestamp, into=Sorting(), seen=samples)
+        if samples.groups:
+            span = Span(
+                *("raw-events", "simulated", 1, 0),
+                *(samples.start, self.offset, samples.first_at, samples.last_at),
             )
-
-    def _hash(self, text: str) -> int:
-        return int.from_bytes(blake2b(text.encode(), digest_size=8, key=self._key).digest())
+            yield from observe(span, samples.groups, self._account, self._hashed)
 
 
 def observed(observer: Observer, site: Site, hits: Iterable[Hit]) -> Iterator[tuple[int, OriginObservation]]:
@@ -179,7 +118,3 @@ def observed(observer: Observer, site: Site, hits: Iterable[Hit]) -> Iterator[tu
         observer.see(hit.at, envelope(site, hit))
     for observation in observer.cut():
         yield due or 0, observation
-
-
-def _largest(counts: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:MAX_SHARES])
