@@ -7,18 +7,14 @@ import msgspec
 
 from topics.times import iso_ms
 from topics.workspaces import Workspace, WorkspaceState
-from workers import opening
 from workers.cli import output, retention_units, running
-from workers.cli.policy import asked_by
-from workers.cli.workspace_changes import changed, standing
+from workers.cli.workspace_changes import changed, standing, taken_back
 from workers.cli.workspaces import FOREVER, Days
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.intake.kept import BEGINNING, END, term_of
 from workers.ledger import workspace_terms
-from workers.retention.holding import Recalled, recall_all
 from workers.roles.process import now
-from workers.settings import Settings
 
 OTHERS = "(any other)"
 reason_option = click.option("--reason", required=True, help="Why; kept in the history.")
@@ -39,10 +35,11 @@ for _command in retention_units.COMMANDS:
 @click.option("--source", help="Only this source's; `forever` then means as the workspace's.")
 @click.option("--reason", default="", help="Why; kept in the history.")
 @output.json_option
-def set_(workspace: str, days: int | str, source: str | None, reason: str, as_json: bool) -> None:
+def set_(workspace: str, days: int | str, source: str | None, reason: str, as_json: bool) -> int:
     """Keep the records of WORKSPACE for so many days, or for ever.
 
-    A shorter time, and a first one, deletes nothing for 24 hours; a longer one is in force at once.
+    A shorter time, and a first one, deletes nothing for 24 hours; a longer one is in force at once, and takes
+    back what is on its way out, as `retention hold` does.
     """
     wanted = None if days == FOREVER else int(days)
 
@@ -50,7 +47,10 @@ def set_(workspace: str, days: int | str, source: str | None, reason: str, as_js
         return workspace_terms.with_retention(before, source, wanted)
 
     running.run(standing(workspace))  # a retention makes no workspace
-    _show(running.run(changed(workspace, edit, reason)), as_json)
+    value = running.run(changed(workspace, edit, reason))
+    too_late = taken_back(value, reason)
+    _show(value, as_json)
+    return too_late
 
 
 @retention.command()
@@ -72,13 +72,9 @@ def hold(workspace: str, reason: str, as_json: bool) -> int:
     the exit code is 1: it could not be saved.
     """
     value = running.run(changed(_known(workspace), lambda before: _held(before, True), _said(reason)))
-    recalled = running.run(_recalled(workspace, reason))
+    too_late = taken_back(value, reason)
     _show(value, as_json)
-    for unit in recalled.units:
-        output.say(f"{'/'.join(unit)} was disabled, and can be read again")
-    for unit in recalled.too_late:
-        output.say(f"{'/'.join(unit)} is being destroyed: it can't be taken back")
-    return int(bool(recalled.too_late))
+    return too_late
 
 
 @retention.command()
@@ -153,13 +149,6 @@ def _show(workspace: Workspace, as_json: bool) -> None:
 
 def _held(before: Workspace, held: bool) -> Workspace:
     return msgspec.structs.replace(before, legal_hold=held)
-
-
-async def _recalled(workspace: str, reason: str) -> Recalled:
-    settings = Settings.load()
-    async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as rows:
-        by = asked_by(settings, reason)
-        return await recall_all(ledger, rows, workspace, by.who, running.patient(), by.now)
 
 
 def _known(workspace: str) -> str:

@@ -8,13 +8,14 @@ import msgspec
 from topics.ids import checked_customer_id
 from topics.workspaces import Workspace, WorkspaceState
 from workers import opening
-from workers.cli import running
+from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.intake import key_states
 from workers.ledger import policy_commands
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
+from workers.retention.holding import Recalled, recall_kept
 from workers.settings import Settings
 from workers.settings_checks import listed
 
@@ -39,6 +40,26 @@ async def changed(workspace: str, edit: Callable[[Workspace], Workspace], reason
         return await policy_commands.set_workspace(
             books, workspace, edit, asked_by(settings, reason), frozenset(listed(settings.retention_plans))
         )
+
+
+def taken_back(value: Workspace, reason: str) -> int:
+    """Takes back what is under way of WORKSPACE and not due any more; says what. The exit code.
+
+    `value`: as it stands now in the chain. 1: something could not be saved.
+    """
+    recalled = running.run(_recalled(value, reason))
+    for unit in recalled.units:
+        output.say(f"{'/'.join(unit)} was disabled, and can be read again")
+    for unit in recalled.too_late:
+        output.say(f"{'/'.join(unit)} is being destroyed: it can't be taken back")
+    return int(bool(recalled.too_late))
+
+
+async def _recalled(value: Workspace, reason: str) -> Recalled:
+    settings = Settings.load()
+    async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as rows:
+        by = asked_by(settings, reason)
+        return await recall_kept(ledger, rows, value, by.who, running.patient(), by.now)
 
 
 async def closed(workspace: str, reason: str) -> Workspace:

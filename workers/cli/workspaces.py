@@ -21,7 +21,7 @@ from topics.workspaces import (
     codec,
 )
 from workers.cli import output, running, workspace_changes
-from workers.cli.workspace_changes import changed, read, standing
+from workers.cli.workspace_changes import changed, read, standing, taken_back
 from workers.errors import Poison
 from workers.ledger import workspace_terms
 
@@ -137,10 +137,11 @@ def set_workspace(  # click calls it, by name
     path: Path | None,
     reason: str,
     as_json: bool,
-) -> None:
+) -> int:
     """Make WORKSPACE, or change what is named here and leave the rest.
 
-    A shorter retention, a lifted hold and a closed workspace delete nothing for 24 hours.
+    A shorter retention, a lifted hold and a closed workspace delete nothing for 24 hours. A hold and a longer
+    retention take back what is on its way out; exit code 1 where some of it can't be.
     """
     document = _document(path) if path else {}
     options: dict[str, Any] = {}
@@ -165,12 +166,15 @@ def set_workspace(  # click calls it, by name
         return msgspec.structs.replace(after, allowed_origins=(*after.allowed_origins, *added), **options)
 
     value = running.run(changed(workspace, edit, reason))
+    bears_on_terms = path is not None or not {"retention_days", "legal_hold", "state"}.isdisjoint(options)
+    too_late = taken_back(value, reason) if bears_on_terms else 0
     _show_one(value, as_json)
     lists = value.allowed_origins or any(source.allowed_origins for source in value.sources)
     if value.origins is OriginPolicy.QUARANTINE and not lists:
         output.say(
             "It lists no hosts of its own, so none is judged and nothing is quarantined: --allow-origin"
         )
+    return too_late
 
 
 @workspaces.command()

@@ -52,12 +52,18 @@ def decode(body: bytes, where: str) -> Fleet:
         raise Fatal(f"{where} is no fleet file: {error}", remedy="Restore it from its versions") from None
 
 
-def check(stored: Fleet, mine: Fleet, where: str) -> None:
-    """Raises Fatal that names the first thing that differs and keeps a worker from belonging to the fleet."""
+def check_place(stored: Fleet, cluster_id: str, group: str, where: str) -> None:
+    """All of `check` that needs no root key. Raises Fatal for the first thing that differs."""
+    mine = Fleet(stored.root_key, cluster_id, group)
     for field, (meaning, remedy) in MEANING.items():
         theirs, ours = getattr(stored, field), getattr(mine, field)
         if theirs != ours:
             raise Fatal(f"{where} was begun with {meaning} {theirs}, this is {ours}", remedy=remedy)
+
+
+def check(stored: Fleet, mine: Fleet, where: str) -> None:
+    """Raises Fatal that names the first thing that differs and keeps a worker from belonging to the fleet."""
+    check_place(stored, mine.cluster_id, mine.group, where)
     check_readable(stored, mine.fingerprints, where)
     if missing := [root for root in stored.fingerprints if root not in mine.fingerprints]:
         raise Fatal(

@@ -45,7 +45,6 @@ class Unusable(StrEnum):
 
     EMPTY = "empty"
     STALE = "stale"
-    UNREACHABLE = "unreachable"
 
 
 class PolicyView(NamedTuple):

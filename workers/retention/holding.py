@@ -1,14 +1,17 @@
-"""What a legal hold does to disposals that are under way: takes back what can be, and says what can't.
+"""What a hold, or a longer term, does to disposals that are under way: takes back what can be, and says so.
 
-To be called once the hold is in the policy chain. A worker that begins afterwards sees it there; one that
+To be called once it is in the policy chain. A worker that begins afterwards sees it there; one that
 began before has its beginning on record here, and its next step fails (pending.py). So a hold needs no word
 from any worker, of one that was killed or sleeps neither.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+from topics.workspaces import Workspace
 from workers.retention import names, pending
 from workers.retention.dispose import Outcome, recall
+from workers.retention.due import PolicyView, judge
 from workers.retention.pending import Moved
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
@@ -27,10 +30,32 @@ async def recall_all(
     ledger: Store, rows: Replicas, workspace: str, by: str, retry: Retry, now: int
 ) -> Recalled:
     """Of one workspace. May be called again. Requests: one list, and a few a unit."""
+    return await _recall(ledger, rows, workspace, lambda unit: True, by, retry, now)
+
+
+async def recall_kept(
+    ledger: Store, rows: Replicas, stands: Workspace, by: str, retry: Retry, now: int
+) -> Recalled:
+    """As `recall_all`, of what is not due by the workspace's record as it stands now in the chain."""
+    view = PolicyView({stands.id: stands})
+    return await _recall(ledger, rows, stands.id, lambda unit: not judge(unit, view, now).due, by, retry, now)
+
+
+async def _recall(
+    ledger: Store,
+    rows: Replicas,
+    workspace: str,
+    is_kept: Callable[[Unit], bool],
+    by: str,
+    retry: Retry,
+    now: int,
+) -> Recalled:
     recalled: list[Unit] = []
     too_late: list[Unit] = []
     async for stood in pending.under_way(ledger, retry, names.pending_of(workspace)):
         unit = stood.pending.unit
+        if not is_kept(unit):
+            continue
         outcome = await _recall_one(ledger, rows, unit, by, retry, now)
         if outcome is Outcome.RECALLED:
             recalled.append(unit)

@@ -42,7 +42,6 @@ log = structlog.get_logger()
 
 TICK = 0.5  # seconds
 PATIENCE = 60.0  # seconds for one request of a disposal; the next plan has the unit again
-ROOT_KEY, FLEET = "root key", "fleet"  # checks that are not for a role without a root key
 
 
 def run(settings: Settings) -> int:
@@ -58,9 +57,8 @@ async def _retain(settings: Settings) -> None:
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(opening.health_server(settings))
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
-        for check in surroundings.checks(enroll=False):
-            if check.name not in (ROOT_KEY, FLEET):
-                log.info("checked", check=check.name, found=await check.run())
+        for check in surroundings.checks_without_roots():
+            log.info("checked", check=check.name, found=await check.run())
         buckets = await opened.enter_async_context(opening.open_all_data(settings))
         rows = await opened.enter_async_context(opening.open_key_rows(settings))
         policy = Policy()

@@ -31,6 +31,8 @@ KEPT_FOR_EVER = (
 
 
 JOIN = "Wrap the workspaces' keys by it too: `strongroom keystore rotate root`"
+ROOT_KEY, FLEET = "root key", "fleet"
+NOBODY_YET = "no worker has started yet: the first one fixes root keys, cluster and group"
 
 log = structlog.get_logger()
 
@@ -109,14 +111,19 @@ class Surroundings:
         for bucket in self.buckets:
             await bucket.close()
 
+    def checks_without_roots(self) -> list[Check]:
+        """As `checks`, for a role that has no root key."""
+        own = [check for check in self.checks(enroll=False) if check.name not in (ROOT_KEY, FLEET)]
+        return [*own, Check(FLEET, self._compare_place)]
+
     def checks(self, *, enroll: bool) -> list[Check]:
         """In the order in which they can succeed. With `enroll` the first worker writes fleet.json."""
         return [
             Check("kafka", self._kafka),
             Check("topics", self._topics),
             *(Check(bucket.name, partial(self._bucket, bucket)) for bucket in self.buckets),
-            Check("root key", partial(self._root_key, strict=not enroll)),
-            Check("fleet", self._enroll if enroll else self._compare),
+            Check(ROOT_KEY, partial(self._root_key, strict=not enroll)),
+            Check(FLEET, self._enroll if enroll else self._compare),
         ]
 
     async def _kafka(self) -> str:
@@ -154,11 +161,19 @@ class Surroundings:
             log.warning("root_not_of_fleet", root=root, remedy=JOIN)
         return "this worker belongs to it"
 
+    async def _compare_place(self) -> str:
+        ledger = await self.ledger_bucket.open()
+        stored = await fleet.stored_fleet(ledger, self.retry)
+        if stored is None:
+            return NOBODY_YET
+        fleet.check_place(stored, await self.log.cluster_id(), self.group, f"{ledger.name}/fleet.json")
+        return "cluster and group are the fleet's"
+
     async def _compare(self) -> str:
         ledger = await self.ledger_bucket.open()
         stored = await fleet.stored_fleet(ledger, self.retry)
         if stored is None:
-            return "no worker has started yet: the first one fixes root keys, cluster and group"
+            return NOBODY_YET
         mine = await self._fleet()
         fleet.check(stored, mine, f"{ledger.name}/fleet.json")
         if unknown := fleet.surplus(stored, mine.fingerprints):

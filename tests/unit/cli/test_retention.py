@@ -1,15 +1,25 @@
 """`strongroom retention`: sets, shows, holds and releases, and says what makes no sense."""
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import pytest
 
+from tests.unit.ledger.world import retry
+from tests.unit.retention.making import day
 from workers import opening
 from workers.__main__ import run
+from workers.intake.dispositions import Clock
+from workers.ledger import workspace_terms
+from workers.retention import pending
+from workers.retention.pending import Pending, Step
+from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
+from workers.sealing.rows import State, UnitRow, unit_row
 from workers.settings import Settings
 from workers.store.memory import MemoryStore
 
@@ -24,6 +34,7 @@ class Topics:
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, bytes]] = []
+        self.store = MemoryStore()  # of all else
 
     async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Place:
         self.sent.append((topic, value))
@@ -33,7 +44,8 @@ class Topics:
 @pytest.fixture
 def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
     """A fleet with one workspace, acme, of one source."""
-    store, topics = MemoryStore(), Topics()
+    topics = Topics()
+    store = topics.store
 
     @asynccontextmanager
     async def ledger(settings: Settings) -> AsyncIterator[MemoryStore]:
@@ -160,3 +172,72 @@ def test_a_workspace_is_closed_with_its_keys(topics: Topics, capsys: pytest.Capt
     assert {key["state"] for key in json.loads(capsys.readouterr().out)} == {"revoked"}
     assert run(["workspaces", "close", "acme", "--reason", ""]) == 1
     assert run(["workspaces", "close", "acne", "--reason", "left"]) == 1
+
+
+HELD = ["workspaces", "set", "acme", "--legal-hold"]
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "left"),
+    [
+        (HELD, 0, set()),
+        (["workspaces", "set", "acme", "--retention-days", "3650"], 0, set()),
+        (["workspaces", "set", "acme", "--retention-days", "forever"], 0, {Clock.QUARANTINE}),
+        (["retention", "set", "acme", "--days", "3650"], 0, set()),
+        (["retention", "hold", "acme", "--reason", "case 12"], 0, set()),
+        (["workspaces", "set", "acme", "--plan", "silver"], 0, {Clock.MAIN, Clock.QUARANTINE}),
+    ],
+)
+def test_whatever_keeps_it_longer_takes_back_what_is_under_way(
+    topics: Topics, command: list[str], code: int, left: set[Clock], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the time at which the command returns: with no worker running."""
+    monkeypatch.setattr(workspace_terms, "GRACE_MS", -7_200_000)  # it has long been in force
+    assert run(["workspaces", "set", "acme", "--retention-days", "5"]) == 0
+    # a quarantine is kept for 30 days at most
+    days = {Clock.MAIN: 100, Clock.QUARANTINE: 10 if "3650" in command else 100}
+    units = {clock: unit_of(ago, clock) for clock, ago in days.items()}
+
+    async def begun() -> None:
+        for each in units.values():
+            await pending.begin(topics.store, beginning(each), retry())
+            row = UnitRow(
+                **each._asdict(),
+                state=State.DISABLED,
+                changed_at=1,
+                generation=1,
+                under=1,
+                wrapped="",
+            )
+            await Replicas([topics.store], requests=4).created(row)
+
+    async def looked() -> tuple[set[Clock], set[Clock]]:
+        rows = Replicas([topics.store], requests=4)
+        under_way = {stood.pending.unit.clock async for stood in pending.under_way(topics.store, retry())}
+        disabled = set()
+        for clock, each in units.items():
+            row = await rows.settled(unit_row(each))
+            if row is not None and row.state is State.DISABLED:
+                disabled.add(clock)
+        return under_way, disabled
+
+    asyncio.run(begun())
+    assert run(command) == code
+    assert asyncio.run(looked()) == (left, left)
+
+
+def unit_of(ago: int, clock: Clock) -> Unit:
+    return Unit("acme", "web", day(ago, time.time_ns() // 1_000_000), clock)
+
+
+def beginning(of: Unit, step: Step = Step.DISABLED) -> Pending:
+    return Pending(
+        **of._asdict(), step=step, begun_at=1, reason="retention", policy=None, attempt="a" * 16, by="w"
+    )
+
+
+def test_what_comes_too_late_is_named(topics: Topics, capsys: pytest.CaptureFixture[str]) -> None:
+    gone = unit_of(100, Clock.MAIN)
+    asyncio.run(pending.begin(topics.store, beginning(gone, Step.DISPOSING), retry()))
+    assert run(HELD) == 1
+    assert "can't be taken back" in capsys.readouterr().err

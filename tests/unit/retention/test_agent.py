@@ -115,6 +115,20 @@ async def test_a_brake_stops_what_is_under_way_too_until_it_is_approved() -> Non
     assert value("strongroom_retention_brakes") == 0
 
 
+async def test_with_the_policy_chain_out_of_reach_nothing_goes_and_a_metric_says_so() -> None:
+    found = await world()
+    found.verdict = Truth(found.ledger, found.view, lambda: found.now, retry(3)).verdict  # type: ignore[method-assign]
+    agent = agent_of(found)
+    found.ledger.faults.add(Fault.UNAVAILABLE, key="policy/*", times=None)
+    before = await found.contents(found.data)
+    failed = value("strongroom_retention_failures_total", cause="unavailable")
+    await work(agent)
+    assert agent.failures.keys() == {GONE, unit(41)}
+    assert value("strongroom_retention_failures_total", cause="unavailable") == failed + 2
+    assert await found.contents(found.data) == before
+    assert await found.keystore().unit_key(GONE, create=False)
+
+
 async def test_an_approval_that_nobody_can_read_approves_nothing() -> None:
     found = await world()
     await found.ledger.put("retention/v1/approvals/acme.json", b"garbage")

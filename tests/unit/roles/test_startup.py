@@ -138,3 +138,34 @@ async def test_a_worker_that_lacks_a_root_key_of_the_fleet_does_not_start() -> N
     for enroll in (True, False):
         with pytest.raises(Fatal, match=f"kms:{B}, which this worker lacks"):
             await less.check("fleet", enroll=enroll)
+
+
+@pytest.mark.parametrize(("cluster", "group"), [("another", "group"), ("cluster", "another")])
+async def test_a_role_without_root_keys_does_not_start_on_another_fleets_ledger(
+    cluster: str, group: str
+) -> None:
+    """A retain worker on another Kafka would delete by the policy of another fleet."""
+
+    async def compare(started: Started) -> str:
+        (check,) = [each for each in started.surroundings.checks_without_roots() if each.name == "fleet"]
+        return await check.run()
+
+    started = Started()
+    assert "no worker has started yet" in await compare(started)
+    await started.check("fleet", enroll=True)
+    assert await compare(started_on(started)) == "cluster and group are the fleet's"
+    other = started_on(started)
+    other.surroundings.group = group
+    other.surroundings.log.cluster_id = lambda: _said(cluster)  # type: ignore[method-assign]
+    with pytest.raises(Fatal, match="this is another"):
+        await compare(other)
+
+
+def started_on(started: Started) -> Started:
+    without = Started([])
+    without.store = started.store
+    return without
+
+
+async def _said(cluster: str) -> str:
+    return cluster
