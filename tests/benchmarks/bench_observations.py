@@ -70,7 +70,8 @@ def main() -> None:
                 quickest = min(quickest, time.process_time() - began)
             print(
                 f"{what}, {rate} records/s: {kept} of {rate * SPAN} read, {rows} rows, "
-                f"{quickest * 1e3:.1f} ms, {quickest / rate / SPAN * 1e6:.3f} µs a record, {quickest / SPAN:.3%} of a core"
+                f"{quickest * 1e3:.1f} ms, {quickest / rate / SPAN * 1e6:.3f} µs a record, "
+                f"{quickest / SPAN:.3%} of a core"
             )
 
 
