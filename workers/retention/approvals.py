@@ -7,7 +7,7 @@ from workers.errors import Fatal
 from workers.intake.kept import DAY
 from workers.ledger.walk import listed
 from workers.retention import names
-from workers.retention.plan import Approval, Brake
+from workers.retention.plan import Approval, Brake, Part
 from workers.store.port import NotFound, Store
 from workers.store.retry import Retry
 
@@ -28,6 +28,7 @@ class Approved(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     at: int
     words: str  # what braked, as the person saw it
+    parts: dict[str, Part] = {}  # of plan.FLEET: what was due of which workspace
 
 
 def of(brake: Brake, by: By) -> Approved:
@@ -41,6 +42,7 @@ def of(brake: Brake, by: By) -> Approved:
         why=by.why,
         at=by.now,
         words=brake.words,
+        parts=dict(brake.parts),
     )
 
 
@@ -62,5 +64,7 @@ async def standing(store: Store, retry: Retry) -> dict[str, Approval]:
             raise Fatal(
                 f"{store.name}/{stat.key} is no approval: {error}", remedy="Delete it, and approve again"
             ) from None
-        found[approved.scope] = Approval(approved.stored_bytes, approved.policy, approved.until)
+        found[approved.scope] = Approval(
+            approved.stored_bytes, approved.policy, approved.until, approved.parts
+        )
     return found

@@ -5,6 +5,7 @@ Whoever plans from the same gets the same plan, so any number of workers may pla
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from topics.retention_tasks import RetentionTask
@@ -53,12 +54,23 @@ class Limits(NamedTuple):
     least: int = 64 * 1024 * 1024
 
 
+class Part(NamedTuple):
+    """What one workspace has in a backlog of the fleet's."""
+
+    stored_bytes: int
+    policy: tuple[int, int] | None  # of the workspace's record; None for the platform
+
+
 class Approval(NamedTuple):
-    """A person has seen that so much of a scope is to go, by the policy that stood then, and wants it."""
+    """A person has seen that so much of a scope is to go, by the policy that stood then, and wants it.
+
+    `parts`, of FLEET, by workspace: it is an approval of these, and of nothing else that is due later.
+    """
 
     stored_bytes: int
     policy: tuple[int, int] | None  # of the workspace's record; None for FLEET and the platform
     until: int  # ms since the epoch
+    parts: Mapping[str, Part] = MappingProxyType({})
 
 
 class Brake(NamedTuple):
@@ -70,6 +82,7 @@ class Brake(NamedTuple):
     units: int
     reasons: dict[str, int]  # units by the rule that makes them due
     policy: tuple[int, int] | None
+    parts: Mapping[str, Part] = MappingProxyType({})  # of FLEET, by workspace, those approved before too
 
     @property
     def words(self) -> str:
@@ -144,19 +157,22 @@ def _brakes(
     by_workspace: dict[str, list[Due]] = {}
     for each in backlog:
         by_workspace.setdefault(each.held.unit.workspace, []).append(each)
+    of_fleet = approvals.get(FLEET)
     unapproved: list[Due] = []
+    parts: dict[str, Part] = {}
     for workspace in sorted(by_workspace):
         brake = _brake(workspace, by_workspace[workspace], live[workspace])
         approval = approvals.get(workspace)
         if approval is not None and approves(approval, brake, now):
             continue  # a person has looked at it: it does not count against the fleet either
-        unapproved += by_workspace[workspace]
+        parts[workspace] = Part(brake.backlog, brake.policy)
+        if of_fleet is None or not _approves_part(of_fleet, brake, now):
+            unapproved += by_workspace[workspace]
         if _is_too_much(brake, limits.workspace, limits):
             yield brake
     fleet = _brake(FLEET, unapproved, sum(live.values()))
-    approval = approvals.get(FLEET)
-    if _is_too_much(fleet, limits.fleet, limits) and not (approval and approves(approval, fleet, now)):
-        yield fleet
+    if _is_too_much(fleet, limits.fleet, limits):
+        yield fleet._replace(parts=parts)
 
 
 def approves(approval: Approval, brake: Brake, now: int) -> bool:
@@ -164,6 +180,11 @@ def approves(approval: Approval, brake: Brake, now: int) -> bool:
     if now >= approval.until or approval.policy != brake.policy:
         return False
     return brake.backlog <= approval.stored_bytes * 1.1
+
+
+def _approves_part(of_fleet: Approval, brake: Brake, now: int) -> bool:
+    part = of_fleet.parts.get(brake.scope)
+    return part is not None and approves(Approval(*part, of_fleet.until), brake, now)
 
 
 def _is_too_much(brake: Brake, share: float, limits: Limits) -> bool:

@@ -10,7 +10,7 @@ from topics.retention_tasks import codec
 from topics.workspaces import WorkspaceState
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock
 from workers.retention.due import PolicyView, Reason
-from workers.retention.plan import FLEET, Approval, Held, Limits, plan
+from workers.retention.plan import FLEET, Approval, Held, Limits, Plan, plan
 
 LIMITS = Limits(workspace=0.1, fleet=0.05, least=1)
 ACME = workspace(retention_days=10)
@@ -107,6 +107,37 @@ def test_an_approval_is_for_what_was_looked_at() -> None:
         assert plan(policy, units, NOW, LIMITS, {"acme": useless}).waiting
     everybody = Approval(fleet.backlog, None, NOW + DAY)
     assert plan(policy, units, NOW, LIMITS, {FLEET: everybody}).waiting  # acme's own brake stands
+
+
+def test_an_approval_of_the_fleets_is_for_the_workspaces_and_bytes_that_it_named() -> None:
+    """Ninety customers' were approved: not the hundredth's whose policy somebody changes within the week."""
+    limits = LIMITS._replace(workspace=1)
+
+    def of(*names: str, old: int = 80) -> list[Held]:
+        return [each for name in names for each in (held(0, 1000 - old, name), held(20, old, name))]
+
+    def plans(units: list[Held], approvals: dict[str, Approval], **fields: int) -> Plan:
+        names = {each.unit.workspace for each in units}
+        records = (workspace(name, retention_days=10, **fields) for name in sorted(names))
+        return plan(view(*records), units, NOW, limits, approvals)
+
+    seen = of(*(f"w{number}" for number in range(90)))
+    (brake,) = plans(seen, {}).brakes
+    approved = {FLEET: Approval(brake.backlog, None, NOW + DAY, brake.parts)}
+    assert not plans(seen, approved).waiting
+    # little more, of one that was not named, counts by itself
+    assert not plans(seen + of("other", old=40), approved).waiting
+    # as many bytes as before, of another: one customer's were named, and went; another's come instead
+    victim = [held(20, 6000, "victim")]
+    (again,) = plans(seen[:-20] + victim, approved).brakes
+    assert again.scope == FLEET
+    assert again.backlog == 6000
+    # approved too, it is one approval of all that stands
+    both = {FLEET: Approval(again.backlog, None, NOW + DAY, again.parts)}
+    assert not plans(seen[:-20] + victim, both).waiting
+    assert plans(seen, approved, seq=99).waiting  # the policy has changed since
+    assert plans(of(*brake.parts, old=160), approved).waiting  # much more is due than was seen
+    assert plans(seen, {FLEET: approved[FLEET]._replace(until=NOW)}).waiting
 
 
 def test_where_nothing_is_live_nothing_is_due() -> None:
