@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate simulate-origins fuzz model torture bench bench-revocation soak stack stack-down clean
+.PHONY: help run test lint format simulate simulate-origins fuzz model torture bench bench-revocation retention-days retention-doubt soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,12 @@ bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after
 
 bench-revocation: $(VENV)/dev.stamp stack  ## how soon 8 workers under full load refuse a revoked key (ARGS go to it)
 	@$(BIN)/python -m tests.benchmarks.bench_revocation $(ARGS)
+
+retention-days: $(VENV)/dev.stamp stack  ## days of retention in a row, workers killed on the way (DAYS=n CUSTOMERS=n SEED=n)
+	@$(BIN)/python -m tests.integration.retention.many_days $(if $(DAYS),--days $(DAYS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+retention-doubt: $(VENV)/dev.stamp stack  ## a retain worker whose policy is empty, garbage, stale or out of reach (ARGS go to pytest)
+	@$(BIN)/pytest -n 0 tests/integration/retention/policy_in_doubt.py $(ARGS)
 
 soak: $(VENV)/dev.stamp stack  ## the worker for MINUTES at half of its peak (or RATE records/s): does anything of it grow?
 	@$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),45) $(if $(RATE),--rate $(RATE)) $(ARGS)

@@ -34,7 +34,7 @@ class Truth:
         """By the topic's copy, and then, where that says due, by the chain as it is in this moment.
 
         Raises Retryable where the chain can't be read, Fatal where it is broken. Requests: one list, where
-        nothing has changed.
+        nothing has changed; of the platform's own, one a shard.
         """
         view = self._view()
         said = judge(unit, view, self._now())
@@ -45,7 +45,8 @@ class Truth:
     async def _by_chain(self, unit: Unit, view: PolicyView) -> dict[str, Workspace]:
         """What the chain holds of the unit's workspace; of the platform's own, anything at all."""
         if unit.workspace == PLATFORM:
-            return dict(view.workspaces) if await self._chain.shards.present() else {}
+            # its terms are in no chain: but while one of them is broken, nobody knows what else is
+            return dict(view.workspaces) if await self._chain.everything() else {}
         stands = await self._chain.get(unit.workspace)
         copied = view.workspaces[unit.workspace]
         if stands is None or stands.seq < copied.seq:

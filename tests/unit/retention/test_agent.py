@@ -230,6 +230,15 @@ async def test_without_any_chain_the_platforms_own_is_kept_too() -> None:
     assert await asked(found, view(workspace()), unclaimed) is Reason.UNCLAIMED
 
 
+async def test_with_a_broken_chain_the_platforms_own_is_kept_too() -> None:
+    found = await world()
+    await chained(found, workspace())
+    async for stat in found.ledger.list("policy/v1/workspaces/"):
+        await found.ledger.put(stat.key, b"garbage")
+    with pytest.raises(Fatal, match="the policy chain is broken"):
+        await asked(found, view(workspace()), Unit(PLATFORM, UNCLAIMED, unit(40).day, Clock.UNCLAIMED))
+
+
 async def test_approvals_are_of_a_scope_and_end() -> None:
     found = await world()
     (brake,) = (await agent_of(found, BRAKES).plan()).plan.brakes
