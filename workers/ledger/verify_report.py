@@ -72,6 +72,8 @@ class Kind(StrEnum):
     FORGED_FOLD = "forged_fold"
     # what retention keeps
     WRONG_INDEX = "wrong_index"
+    UNCERTIFIED = "uncertified"
+    WRONG_CERTIFICATE = "wrong_certificate"
 
 
 class NoteKind(StrEnum):
@@ -147,6 +149,10 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.FORGED_FOLD: "A fold of a policy chain holds other values than the chain.",
         Kind.WRONG_INDEX: "Retention's copy of its index says something else than the ledger: `strongroom "
         "retention index --rebuild`.",
+        Kind.UNCERTIFIED: "A dispose entry has had no certificate for 7 days: no retain worker runs, a "
+        "bucket keeps what must go, or the entry was forged.",
+        Kind.WRONG_CERTIFICATE: "A certificate that can't be read, that no dispose entry goes with, or that "
+        "says something else than its entry.",
     }
 )
 
