@@ -7,6 +7,7 @@ is told so (docs/decisions/021-a-hold-and-a-worker.md).
 
 from collections.abc import AsyncIterator
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from workers.errors import Fatal
 from workers.intake.dispositions import Clock
 from workers.ledger.chain import append, find
+from workers.ledger.halts import Halted
 from workers.ledger.walk import listed
 from workers.retention import names
 from workers.sealing.keys import Unit
@@ -96,11 +98,32 @@ async def begin(store: Store, pending: Pending, retry: Retry) -> Stood:
     """What stands afterwards: this beginning, or that of whoever was faster. Raises Moved if neither does."""
     where = names.pending(pending.unit)
     body = encode(pending)
-    await append(store, where, body, ours=body.__eq__, retry=retry)
+    try:
+        await append(store, where, body, ours=body.__eq__, retry=retry)
+    except Halted:
+        if not await _free(store, where, retry):
+            raise
+        raise Moved from None
     stood = await read(store, pending.unit, retry)
     if stood is None:
         raise Moved
     return stood
+
+
+async def _free(store: Store, where: str, retry: Retry) -> bool:
+    """Whether nothing but ended records stood there, which are gone now.
+
+    Some servers (versitygw) take a delete marker for an object when asked to write only where there is none;
+    S3 does not. Each version is named, so what another worker writes meanwhile stays.
+    """
+    found = [version async for version in store.versions(where) if version.key == where]
+    if not found or not next(version for version in found if version.is_latest).delete_marker:
+        return False
+    for marker in (False, True):  # the marker last: without it an ended record would stand again
+        versions = [version for version in found if version.delete_marker is marker]
+        if await retry.call(partial(store.purge, versions)):
+            return False
+    return True
 
 
 async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> Stood:
