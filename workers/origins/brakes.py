@@ -13,7 +13,7 @@ BRAKES = ("host_share", "quarantine_share")
 QUARANTINE_SHARE = 0.05  # of what the key has in the same hour on other days
 HOST_SHARE = 0.2  # of the key's records
 LEAST = 10  # records: fewer are no share of anything
-WINDOW = 3  # minutes: a migration shows in them at once
+WINDOW = 1  # full minutes, and the present one: a migration shows in them at once
 WEEK = 7  # days
 
 

@@ -89,7 +89,7 @@ def test_a_host_that_was_there_in_learning_is_spared_until_its_volume_rises() ->
     for _ in range(LEARNT - 10):
         folded(judge, [site.copied(records=5), *site.learnt(1)])
     assert folded(judge, site.settled([site.copied(records=5)])) == []  # suspected long ago
-    rising = [site.copied(records=30)]
+    rising = [site.copied(records=20)]
     assert kinds(folded(judge, site.settled(rising))) == [(COPY, VerdictKind.COPY)]
 
 
