@@ -55,8 +55,8 @@ bench-revocation: $(VENV)/dev.stamp stack  ## how soon 8 workers under full load
 retention-days: $(VENV)/dev.stamp stack  ## days of retention in a row, workers killed on the way (DAYS=n CUSTOMERS=n SEED=n)
 	@$(BIN)/python -m tests.integration.retention.many_days $(if $(DAYS),--days $(DAYS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-retention-doubt: $(VENV)/dev.stamp stack  ## a retain worker whose policy is empty, garbage, stale or out of reach (ARGS go to pytest)
-	@$(BIN)/pytest -n 0 tests/integration/retention/policy_in_doubt.py $(ARGS)
+retention-doubt: $(VENV)/dev.stamp stack  ## retention by a policy in doubt, and beside a worker that wakes up late (ARGS go to pytest)
+	@$(BIN)/pytest -n 0 tests/integration/retention/policy_in_doubt.py tests/system/zombie.py $(ARGS)
 
 soak: $(VENV)/dev.stamp stack  ## the worker for MINUTES at half of its peak (or RATE records/s): does anything of it grow?
 	@$(BIN)/python -m tests.benchmarks.soak --minutes $(or $(MINUTES),45) $(if $(RATE),--rate $(RATE)) $(ARGS)
