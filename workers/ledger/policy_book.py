@@ -101,10 +101,11 @@ class PolicyBook(Generic[P]):
         published = 0
         findings: list[str] = []
         for shard in await self.chain.shards.present():
+            done = await self.chain.shards.published(shard)
             fold, refused = await self.chain.replay(shard)
             findings += refused
             await self._publish(fold.states.values())
-            await self._mark(shard, fold.seq)
+            await self._announce(shard, _since(done, fold.seq), fold.seq)
             published += len(fold.states) + await self._publish_shard(shard)
         return published, findings
 
@@ -112,13 +113,11 @@ class PolicyBook(Generic[P]):
         done = await self.chain.shards.published(shard)
         published = 0
         fold = await self.chain.fold(shard)
-        if done > fold.seq:
-            done = 0  # the mark is of a longer chain than this one, which was restored
+        done = _since(done, fold.seq)
         while fold.seq > done:
             missing = [value for value in fold.states.values() if value.seq > done]
             await self._publish(missing)
             await self._announce(shard, done, fold.seq)
-            await self._mark(shard, fold.seq)
             done, published = fold.seq, published + len(missing)
             fold = await self.chain.fold(shard)
         return published
@@ -130,7 +129,12 @@ class PolicyBook(Generic[P]):
         self.placed.update((key, place) for (key, _), place in zip(keyed, places, strict=True))
 
     async def _announce(self, shard: int, after: int, head: int) -> None:
-        """The audit records of the entries (after, head]."""
+        """Sends the audit records of the entries (after, head], then marks the shard as published so far.
+
+        In this order: what is marked before it is announced never comes to the audit topic.
+        """
+        if after == head:
+            return
         digest = entries.digest(await self.chain.shards.body(shard, after)) if after else None
         read = await self.chain.shards.entries(shard, after, digest, head)
         records = [
@@ -142,6 +146,7 @@ class PolicyBook(Generic[P]):
             self._prefix + audit.NAME,
             [(audit.record_key(record), audit.codec.encode(record)) for record in records],
         )
+        await self._mark(shard, head)
 
     def _audit_record(self, entry: PolicyEntry, index: int, change: Change) -> AuditRecord:
         kind = self.chain.kind
@@ -169,3 +174,8 @@ class PolicyBook(Generic[P]):
         name = entries.published_name(self.chain.kind.topic, shard)
         body = entries.encode(Published(seq=seq))
         await self._retry.call(lambda: self._store.put(name, body))
+
+
+def _since(done: int, head: int) -> int:
+    """The mark of a longer chain than this one, which was restored, says nothing."""
+    return done if done <= head else 0

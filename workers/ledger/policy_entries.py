@@ -79,8 +79,12 @@ def fold_name(topic: str, shard: int, seq: int) -> str:
     return f"policy-folds/v1/{topic}/{shard:03d}/{seq:012d}.json"
 
 
+def published_prefix(topic: str) -> str:
+    return f"policy-published/v1/{topic}/"
+
+
 def published_name(topic: str, shard: int) -> str:
-    return f"policy-published/v1/{topic}/{shard:03d}.json"
+    return f"{published_prefix(topic)}{shard:03d}.json"
 
 
 def place_of(name: str, topic: str) -> tuple[int, int]:

@@ -383,6 +383,18 @@ POLICY_DELAY_SECONDS = _histograms(
     (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60),
     topic=POLICY_TOPICS,
 )
+POLICY_UNPUBLISHED = _gauges(
+    "strongroom_policy_unpublished",
+    "shards",
+    "Shards with changes in the bucket that a command left unpublished, as the steward last saw them.",
+    topic=POLICY_TOPICS,
+)
+POLICY_MENDED = _counters(
+    "strongroom_policy_mended_total",
+    "records",
+    "Values that the steward published in place of a command that had died.",
+    topic=POLICY_TOPICS,
+)
 POLICY_KEPT_OUT = _counters(
     "strongroom_policy_kept_out_total",
     "records",

@@ -1,12 +1,14 @@
 """The steward role: sweeps what crashes left behind, replays unclaimed records, signs checkpoints: by passes.
 
+And publishes what a policy command that died left unpublished.
+
 The sweep needs neither Kafka nor a root key, and goes on without them.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import structlog
@@ -15,6 +17,7 @@ from workers import opening
 from workers.errors import Fatal
 from workers.ledger import data_name, walk
 from workers.ledger.orphans import Kind
+from workers.ledger.policy_commands import Books, open_books
 from workers.ledger.sweep import Brake, Sweep, Terms, sweep
 from workers.observe import metrics
 from workers.observe.health import Steps, Verdict, Watchdog, Work
@@ -22,6 +25,7 @@ from workers.observe.holds import Holds
 from workers.roles import process
 from workers.roles.checkpoints import Checkpointing, open_checkpointing, signs_checkpoints
 from workers.roles.first_of import first_of
+from workers.roles.mending import Mending
 from workers.roles.process import now
 from workers.roles.replay import Replaying, can_replay, open_replay
 from workers.settings import Settings
@@ -56,6 +60,7 @@ async def _steward(settings: Settings) -> None:
             holds.declare,
             now,
         )
+        mending = Mending(ledger, retry, lambda: _books(settings, ledger, retry), steps.step)
         checkpointing: Checkpointing | None = None
         if signs_checkpoints(settings):
             checkpointing = await opened.enter_async_context(
@@ -66,15 +71,24 @@ async def _steward(settings: Settings) -> None:
             holds,
             steps,
             settings.progress_timeout,
-            beside=lambda: replaying.busy or (checkpointing is not None and checkpointing.busy),
+            beside=lambda: (
+                replaying.busy or mending.busy or (checkpointing is not None and checkpointing.busy)
+            ),
         )
         server.watch(watch)
-        works = [steward.run, watch.run]
+        works = [steward.run, watch.run, mending.run]
         if checkpointing is not None:
             works.append(checkpointing.run)
         if can_replay(settings):
             works.append(replaying.run)
         await first_of(*works)
+
+
+@asynccontextmanager
+async def _books(settings: Settings, ledger: Store, retry: Retry) -> AsyncIterator[Books]:
+    """Raises Retryable while Kafka is away."""
+    async with opening.open_publisher(settings) as publisher:
+        yield open_books(ledger, publisher, prefix=settings.topic_prefix, retry=retry)
 
 
 def terms(settings: Settings) -> Terms:

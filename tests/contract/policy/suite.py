@@ -12,9 +12,12 @@ from tests.contract.policy.world import NOW, Topics, by, impatient, neighbours, 
 from topics.origin_verdicts import OriginVerdict, VerdictKind, subject
 from topics.write_keys import KeyState, WriteKey
 from workers.by import By
+from workers.errors import Retryable
 from workers.intake.key_states import Refused
+from workers.ledger.policy_book import Unpublished
 from workers.ledger.policy_commands import Books, abuse_key, add_key, new_key, revoke_key, rotate_key
-from workers.ledger.policy_entries import SHARDS, entry_name, shard_of
+from workers.ledger.policy_entries import SHARDS, entry_name, published_name, shard_of
+from workers.ledger.policy_marks import PolicyMarks
 from workers.ledger.verdict_commands import Judged, append_verdict, append_verdicts, confirm_verdicts
 from workers.store.port import Store
 
@@ -166,6 +169,44 @@ class PolicyContract:
         assert new.compacted("write-keys")[keys[0]]["state"] == "revoked"
         assert new.compacted("workspaces") == lost.compacted("workspaces")
         assert await fresh.keys.publish_missing(range(SHARDS)) == 0
+
+    async def test_publishing_everything_tells_the_audit_topic_what_a_dead_command_could_not(
+        self, store: Store
+    ) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        await add_key(books, "k1", "acme", "web", by("launch"))
+        topics.down = Retryable("no brokers", remedy="start them")
+        with pytest.raises(Unpublished):
+            await revoke_key(books, "k1", by("leaked"))
+        topics.down = None
+        for _ in range(2):
+            assert await writer(store, topics).keys.publish_all() == (1, [])
+        told = [line["why"] for line in topics.audit() if line["subject"] == "k1"]
+        assert told == ["launch", "leaked"]
+
+    async def test_a_look_finds_what_the_look_before_saw_unpublished_and_marks_that_went_back(
+        self, store: Store
+    ) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        first, second = neighbours(2)
+        marks = PolicyMarks(books.keys.chain.shards)
+        await add_key(books, first, "acme", "web", by())
+        name = published_name("write-keys", 7)
+        old = (await store.get(name)).body
+        assert (await marks.look()).overdue == []
+        topics.down = Retryable("no brokers", remedy="start them")
+        with pytest.raises(Unpublished):
+            await add_key(books, second, "acme", "web", by())
+        assert [(await marks.look()).overdue for _ in range(3)] == [[], [7], [7]]
+        topics.down = None
+        await books.keys.publish_missing([7])
+        assert (await marks.look()).overdue == []
+        await store.put(name, old)
+        assert (await marks.look()).overdue == [7]
 
     async def test_a_verdict_grows_stronger_and_then_is_the_customers(self, store: Store) -> None:
         topics = Topics()

@@ -20,6 +20,8 @@ PREFIXES = (
     "units/v1/ws=x/clock=quarantine/x",
     "policy/v1/x",
     "policy/v1/origin-verdicts/x",
+    "policy-folds/v1/write-keys/x",
+    "policy-published/v1/write-keys/x",
     "policy-published/v1/origin-verdicts/x",
     "judge/v1/x",
     "keys/v1/ws=x/l1.json",
@@ -47,6 +49,7 @@ UNCLAIMED = "data/ws=_platform/src=unclaimed/x"
 REPLAYED = {"units/v1/ws=_platform/src=unclaimed/x", "data/ws=x/from=_platform.unclaimed.unclaimed.x"}
 DATA = {key for key in PREFIXES if key.startswith("data/")}
 VERDICTS = {"policy/v1/origin-verdicts/x", "policy-published/v1/origin-verdicts/x"}
+PUBLISHED = {"policy-published/v1/write-keys/x", "policy-published/v1/origin-verdicts/x"}
 POLICY = {"policy/v1/x", "policy/v1/origin-verdicts/x"}
 RELEASED = {"units/v1/ws=x/clock=quarantine/x", "data/ws=x/from=x.x.quarantine.x"}
 UNITS = {key for key in PREFIXES if key.startswith("units/")}
@@ -58,10 +61,14 @@ MAY: dict[str, dict[str, set[str]]] = {
         DELETE: {"probe/x"},
         PURGE: set(),
     },
-    # it lists data/; what it opens and writes there is what is unclaimed, and what that becomes
+    # of policy it publishes what stands, and changes nothing. It lists data/; what it opens and writes there
+    # is what is unclaimed, and what that becomes
     "steward": {
-        READ: {"ledger/v1/x", "checkpoints/v1/x", *UNITS, UNCLAIMED, *REPLAYED, *KEYS},
-        WRITE: {"checkpoints/v1/x", *REPLAYED, *KEYS},
+        READ: {
+            *("ledger/v1/x", "checkpoints/v1/x", "policy-folds/v1/write-keys/x", *POLICY, *PUBLISHED),
+            *(*UNITS, UNCLAIMED, *REPLAYED, *KEYS),
+        },
+        WRITE: {"checkpoints/v1/x", *PUBLISHED, *REPLAYED, *KEYS},
         DELETE: DATA,
         PURGE: set(),
     },
@@ -98,7 +105,7 @@ MAY: dict[str, dict[str, set[str]]] = {
     # a person who approves, blocks, releases and discards: of data, what is quarantined alone
     "origins": {
         READ: {
-            *("ledger/v1/x", "policy-published/v1/origin-verdicts/x", "data/ws=x/quarantined/x"),
+            *("ledger/v1/x", "policy-folds/v1/write-keys/x", *PUBLISHED, "data/ws=x/quarantined/x"),
             *(*POLICY, *UNITS, *KEYS, *RELEASED),
         },
         WRITE: {

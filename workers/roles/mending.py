@@ -1,0 +1,102 @@
+"""The steward's mending of policy: publishes what a command put into a chain and died before Kafka had it.
+
+Until then workers accept a key that is revoked. Kafka is called only when there is something to publish, and
+nothing that goes wrong here ends the steward: it says so, and looks again.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+import structlog
+
+from workers.errors import Fatal, Retryable, StrongroomError
+from workers.ledger.policy_book import PolicyBook
+from workers.ledger.policy_commands import Books
+from workers.ledger.policy_kinds import ORIGIN_VERDICTS, WORKSPACES, WRITE_KEYS, P
+from workers.ledger.policy_marks import PolicyMarks
+from workers.ledger.policy_shards import PolicyShards
+from workers.observe import metrics
+from workers.store.port import Store
+from workers.store.retry import Retry
+
+log = structlog.get_logger()
+
+PAUSE = 5.0  # seconds between two looks, at least: a command that died is completed after two of them
+RATE = 5  # requests a second that looking may cost on average
+REMEDY = "Workers go by what the topic holds. The next look tries again; see docs/policy.md, Writing"
+
+
+class Mending:
+    """`books` opens Kafka for what is to be published; `step` is told of all that gets done."""
+
+    def __init__(
+        self,
+        store: Store,
+        retry: Retry,
+        books: Callable[[], AbstractAsyncContextManager[Books]],
+        step: Callable[[], None],
+        pause: float = PAUSE,
+    ) -> None:
+        self._marks = {
+            topic: PolicyMarks(PolicyShards(store, topic, retry=retry))
+            for topic in (WRITE_KEYS.topic, WORKSPACES.topic, ORIGIN_VERDICTS.topic)
+        }
+        self._books = books
+        self._step = step
+        self._pause = pause
+        self.busy = False  # in a look
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self.busy = True
+            requests = await self.look()
+            self.busy = False
+            await asyncio.sleep(max(self._pause, requests / RATE))
+
+    async def look(self) -> int:
+        """Publishes what the look before saw missing. Returns about how many requests it looked by."""
+        overdue: dict[str, list[int]] = {}
+        requests = 0
+        for topic, marks in self._marks.items():
+            try:
+                found = await marks.look()
+            except (Retryable, Fatal) as error:
+                _tell(topic, error)
+                continue
+            requests += found.requests
+            overdue[topic] = found.overdue
+            metrics.POLICY_UNPUBLISHED.labels(topic=topic).set(len(found.overdue))
+            self._step()
+        if any(overdue.values()):
+            try:
+                async with self._books() as books:
+                    # keys last, as `policy publish` does
+                    await self._mend(books.verdicts, overdue)
+                    await self._mend(books.workspaces, overdue)
+                    await self._mend(books.keys, overdue)
+            except (Retryable, Fatal) as error:
+                _tell("all", error)
+        return requests
+
+    async def _mend(self, book: PolicyBook[P], overdue: Mapping[str, list[int]]) -> None:
+        """Raises Retryable where Kafka is away. A shard that can't be read is no other's hindrance."""
+        topic = book.chain.kind.topic
+        for shard in overdue.get(topic, ()):
+            try:
+                values = await book.publish_missing([shard])
+            except Retryable:
+                raise
+            except StrongroomError as error:
+                _tell(topic, error, shard=shard)
+                continue
+            self._step()
+            metrics.POLICY_UNPUBLISHED.labels(topic=topic).dec()
+            metrics.POLICY_MENDED.labels(topic=topic).inc(values)
+            if values:
+                log.warning("policy_mended", topic=topic, shard=shard, values=values)
+
+
+def _tell(topic: str, error: StrongroomError, **where: int) -> None:
+    log.error("policy_unpublished", topic=topic, **where, error=error.message, remedy=error.remedy or REMEDY)
