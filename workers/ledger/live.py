@@ -12,7 +12,7 @@ from workers.ledger import unit_entries as entries
 from workers.ledger.entries import StoredObject
 from workers.ledger.line_ranges import Ranges
 from workers.ledger.unit_chain import UnitHead
-from workers.ledger.unit_entries import LEAVE, Consumed, UnitEntry, feeders, landing_unit
+from workers.ledger.unit_entries import LEAVE, Consumed, Kind, UnitEntry, feeders, landing_unit
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -45,6 +45,13 @@ class Live(NamedTuple):
     objects: dict[str, LiveObject]
     spent: dict[str, LiveObject]
     free: dict[str, LiveObject]
+
+    @property
+    def given_up(self) -> list[LiveObject]:
+        """Of a unit that no entry disposes of: what has leave to go, and goes only with the unit's key."""
+        if any(entry.kind is Kind.DISPOSE for entry in self.head.entries):
+            return []
+        return list(self.free.values())
 
 
 async def unit(ledger: Store, of: Unit, intake_objects: Iterable[StoredObject], retry: Retry) -> Live:

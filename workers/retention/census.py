@@ -1,4 +1,4 @@
-"""What is live, unit by unit, and which disposals are under way: what a plan is made from."""
+"""What is there to go, unit by unit, and which disposals are under way: what a plan is made from."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Census(NamedTuple):
-    """`held`: what intake stored; of units that are due, what of it is live.
+    """`held`: what intake stored; of units that are due, what of it is live, or given up and still there.
 
     `uncertified`: units that were disposed of without a certificate yet.
     """
@@ -188,7 +188,7 @@ class Registrar:
     async def _live(self, unit: Unit) -> Held:
         objects = await self._index.objects(unit)
         found = await live_units.unit(self._ledger, unit, objects, self._retry)
-        named = [*found.objects.values(), *found.spent.values()]
+        named = [*found.objects.values(), *found.spent.values(), *found.given_up]
         records = sum(each.left for each in named)
         return Held(unit, len(named), records, sum(each.stored.stored_bytes for each in named))
 

@@ -137,7 +137,7 @@ class Disposer:
             return await self._recalled(stood, verdict)
         # one that is DISPOSING goes on whatever the policy: another worker may be about to write its entry
         found = await self._live(unit)
-        if not uncertified and not (found.objects or found.spent or (stood is not None and _given_up(found))):
+        if not uncertified and not (found.objects or found.spent or found.given_up):
             if stood is not None and step in RECALLABLE:
                 await self._recalled(stood, verdict)  # nobody leaves a key disabled behind it
             elif stood is not None:
@@ -218,11 +218,10 @@ class Disposer:
     async def _write_entries(self, unit: Unit, begun: Pending) -> UnitHead:
         """Dispose entries for all that is live, or still to be given leave to go.
 
-        Of a unit that was discarded whole since its disposal began: for what was given up, which stays until
-        then.
+        Of a unit that was discarded whole: for what was given up, which stays until then.
         """
         found = await self._live(unit)
-        while found.objects or found.spent or _given_up(found):
+        while found.objects or found.spent or found.given_up:
             with suppress(Taken):  # whatever it was, what is live now is to go
                 await self._write_all(found, begun)
             found = await self._live(unit)
@@ -232,7 +231,7 @@ class Disposer:
         """One behind the other: what is live is not folded again for each. Raises Taken."""
         named = [(each, each.left) for each in found.objects.values()]
         named += [(each, 0) for each in found.spent.values()]
-        named = named or [(each, 0) for each in _given_up(found)]
+        named = named or [(each, 0) for each in found.given_up]
         head = found.head
         for at in range(0, len(named), AT_ONCE):
             draft = self._draft(named[at : at + AT_ONCE], begun)
@@ -271,13 +270,6 @@ class Disposer:
 
     async def _live(self, unit: Unit) -> Live:
         return await live.unit(self._ledger, unit, await self._units.objects(unit), self._retry)
-
-
-def _given_up(found: Live) -> list[LiveObject]:
-    """Of a unit that no entry disposes of: what its entries gave leave to go."""
-    if any(entry.kind is Kind.DISPOSE for entry in found.head.entries):
-        return []
-    return list(found.free.values())
 
 
 async def recall(ledger: Store, rows: Replicas, stood: Stood, by: str, retry: Retry, now: int) -> Outcome:

@@ -3,10 +3,10 @@
 from topics.times import iso_ms
 from workers.errors import Poison
 from workers.intake.dispositions import clock_of
-from workers.ledger import data_name, unit_chain
+from workers.ledger import data_name, live, unit_chain
 from workers.ledger.chain import read
 from workers.ledger.data_name import DataName
-from workers.ledger.entries import Entry
+from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.head import after_slot
 from workers.ledger.unit_chain import UnitHead
 from workers.ledger.unit_entries import Kind, UnitEntry
@@ -23,7 +23,7 @@ async def explained(
     ledger: Store, data: Store, key: str, view: PolicyView, terms: Terms, retry: Retry, now: int
 ) -> dict[str, object]:
     """Fields to show. `now` in ms since the epoch. Raises Poison for a key that no object has."""
-    unit, listed_by = await _place(ledger, key, retry)
+    unit, listed_by, stored = await _place(ledger, key, retry)
     verdict = judge(unit, view, now)
     there = await retry.call(lambda: _is_there(data, key))
     found: dict[str, object] = {
@@ -36,6 +36,13 @@ async def explained(
     }
     head = await unit_chain.head(ledger, unit, retry)
     found["history"] = _history(head, key)
+    given_up = stored is not None and key in live.fold(head, [stored], ()).free
+    disposals = {entry.seq for entry in head.entries if _disposes(entry, key)}
+    disposed_of = [entry.seq for entry in head.entries if entry.kind is Kind.DISPOSE]
+    if given_up and not disposed_of:
+        found["given up"] = "no reader is given its records: its bytes and its key go when the unit is due"
+    elif given_up and not disposals:
+        disposals = {disposed_of[0]}  # what was given up before goes with the first
     stood = await pending.read(ledger, unit, retry)
     if stood is not None:
         since = stood.pending.disabled_at
@@ -43,36 +50,41 @@ async def explained(
         if stood.pending.step is Step.DISABLED and since is not None:
             found["destroyed from"] = iso_ms(since + terms.destroy_after)
     for each in await certificate.of(ledger, unit, retry):
-        if any(entry.seq == each.seq and _disposes(entry, key) for entry in head.entries):
+        if each.seq in disposals:
             found["certificate"] = each.name
             found["gone since"] = iso_ms(each.verified_at)
     return found
 
 
-async def _place(ledger: Store, key: str, retry: Retry) -> tuple[Unit, str]:
-    """Its unit, and the entry that lists it, if one does."""
+async def _place(ledger: Store, key: str, retry: Retry) -> tuple[Unit, str, StoredObject | None]:
+    """Its unit; the entry that lists it, and as what, if one does."""
     name = data_name.parse(key)
     if name is not None:
         unit = Unit(
             name.workspace, name.source, name.day, clock_of(name.workspace, name.source, name.disposition)
         )
-        return unit, await _intake_lister(ledger, name, retry)
+        return unit, *await _intake_lister(ledger, name, retry)
     output = data_name.parse_output(key)
     if output is None:
         raise Poison(
             f"{key[:200]!r} is no name of an object", remedy="Give a key that begins with data/, as listed"
         )
     head = await unit_chain.head(ledger, output.consumer, retry)
-    by = [entry.key for entry in head.entries for stored in entry.outputs if stored.key == key]
-    return output.unit, "".join(by)
+    for entry in head.entries:
+        for stored in entry.outputs:
+            if stored.key == key:
+                return output.unit, entry.key, stored
+    return output.unit, "", None
 
 
-async def _intake_lister(ledger: Store, name: DataName, retry: Retry) -> str:
+async def _intake_lister(ledger: Store, name: DataName, retry: Retry) -> tuple[str, StoredObject | None]:
     where = name.chain.entry(name.first)
     body = await read(ledger, where, retry)
     found = None if body is None else after_slot(name.chain, name.first, body)[0]
-    listed = isinstance(found, Entry) and any(stored.key == name.key for stored in found.objects)
-    return where if listed else ""
+    for stored in found.objects if isinstance(found, Entry) else ():
+        if stored.key == name.key:
+            return where, stored
+    return "", None
 
 
 def _history(head: UnitHead, key: str) -> list[str]:

@@ -20,7 +20,7 @@ FLEET = "*"  # the scope of a brake of all workspaces together; no id is called 
 
 
 class Held(NamedTuple):
-    """A unit and what is live in it."""
+    """A unit and what of it is to go: `records` are those that are live, none where all were given up."""
 
     unit: Unit
     objects: int
@@ -120,7 +120,7 @@ def plan(
     limits: Limits,
     approvals: Mapping[str, Approval] | None = None,
 ) -> Plan:
-    """At `now` (ms since the epoch); `approvals` by scope. Units in which nothing is live are not due.
+    """At `now` (ms since the epoch); `approvals` by scope. Units of which nothing is left are not due.
 
     Memory: the due units.
     """
