@@ -23,7 +23,7 @@ from workers.ledger.intake_objects import IntakeObjects
 from workers.ledger.live import Live
 from workers.ledger.names import unit_output
 from workers.ledger.read import Keys
-from workers.ledger.replay_plan import Opened, Owner, Plan, appended_by, decidable, plan
+from workers.ledger.replay_plan import Opened, Owner, Place, Plan, appended_by, decidable, plan
 from workers.ledger.unclaimed import Reading, UnclaimedUnit, days, hashed, unclaimed_unit
 from workers.ledger.unit_chain import Draft, Taken
 from workers.ledger.unit_entries import Became, Kind
@@ -116,12 +116,13 @@ class Replay:
         now = await unit.refresh()
         for batch in _batches(unit):
             barred: frozenset[Owner] = frozenset()
+            failed: set[Place] = set()
             left = True
             while left:
                 opened = await self._open(unit, batch)
                 if self._stale():
                     return
-                planned = plan(opened, self._policy, self._sorter, self._flusher.now(), barred)
+                planned = plan(opened, self._policy, self._sorter, self._flusher.now(), barred, failed)
                 left = planned.more
                 try:
                     if planned.consumed:
@@ -133,7 +134,8 @@ class Replay:
                     left = True
                     log.warning("replay_barred", unit="/".join(error.unit), why=error.message)
                 else:
-                    self._found.failed += planned.failed
+                    failed |= planned.failed
+            self._found.failed += len(failed)
             for each in opened:
                 if not barred:
                     unit.due.pop(each.key, None)

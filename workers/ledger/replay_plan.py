@@ -7,7 +7,7 @@ here, and what was kept of a key is bounded by its share of the budget.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ EPOCH = date(1970, 1, 1).toordinal()
 OWNERS_MAX = 1000  # sources of one entry: each has up to two objects, sent before the entry
 
 Owner = tuple[str, str]  # workspace, source
+Place = tuple[str, int]  # of a record: its object, and the number of its line
 
 
 class Line(NamedTuple):
@@ -46,7 +47,7 @@ class Plan(NamedTuple):
     counts: Mapping[Became, Mapping[str, int]]
     groups: Mapping[Group, list[bytes]]  # the outputs' lines
     more: bool  # known keys' records that are left for another entry
-    failed: int  # records that a rule failed on: they stay where they are
+    failed: frozenset[Place]  # records that a rule failed on: they stay where they are
 
 
 class _Record(NamedTuple):
@@ -103,9 +104,14 @@ def plan(
     sorter: Sorter,
     now: int,
     barred: frozenset[Owner] = frozenset(),
+    left_out: Set[Place] = frozenset(),
 ) -> Plan:
-    """`sorter` follows `policy`. Records of `barred` owners, which nobody can seal now, stay as they are."""
-    found, more = _chosen(opened, policy, barred)
+    """`sorter` follows `policy`. Records of `barred` owners, which nobody can seal now, stay as they are.
+
+    So do those that are `left_out`. Where there is `more`, something is consumed or has failed: whoever leaves
+    out what failed comes to an end.
+    """
+    found, more = _chosen(opened, policy, barred, left_out)
     chosen = dict(enumerate(found))
     failed: set[int] = set()
     while True:
@@ -117,10 +123,13 @@ def plan(
         failed |= again
         chosen = {place: each for place, each in chosen.items() if place not in again}
     counts = {Became(disposition.value): reasons for disposition, reasons in sorting.counts.items()}
-    return Plan(_consumed(chosen.values()), counts, sorting.lines, more, len(failed))
+    places = frozenset((found[place].of.key, found[place].line.number) for place in failed)
+    return Plan(_consumed(chosen.values()), counts, sorting.lines, more, places)
 
 
-def _chosen(opened: Iterable[Opened], policy: Policy, barred: frozenset[Owner]) -> tuple[list[_Chosen], bool]:
+def _chosen(
+    opened: Iterable[Opened], policy: Policy, barred: frozenset[Owner], left_out: Set[Place]
+) -> tuple[list[_Chosen], bool]:
     chosen, more = [], False
     owners: set[Owner] = set()
     for each in opened:
@@ -129,7 +138,7 @@ def _chosen(opened: Iterable[Opened], policy: Policy, barred: frozenset[Owner]) 
             if known is None or not decidable(policy, line.write_key):
                 continue
             owner = known.workspace, known.source
-            if owner in barred:
+            if owner in barred or (each.key, line.number) in left_out:
                 continue
             if owner not in owners and len(owners) >= OWNERS_MAX:
                 more = True

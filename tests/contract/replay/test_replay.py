@@ -15,7 +15,7 @@ from workers.intake import decider
 from workers.intake.dispositions import Clock, Decision
 from workers.intake.facts import Facts
 from workers.intake.rules import decide
-from workers.ledger import replay, unit_chain
+from workers.ledger import replay, replay_plan, unit_chain
 from workers.ledger.flush import Flusher
 from workers.ledger.replay_plan import OWNERS_MAX, appended_by
 from workers.ledger.unclaimed import Holding, days, hashed, unclaimed_unit
@@ -272,6 +272,27 @@ async def test_a_record_on_which_a_rule_fails_stays(world: World, monkeypatch: p
     assert await world.ids(UNCLAIMED) == Counter("b")
     monkeypatch.undo()
     assert (await world.steward().run_pass()).entries == 1  # the mended program
+
+
+async def test_an_entrys_worth_of_failures_holds_up_no_others_and_each_is_counted_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_plan, "OWNERS_MAX", 2)
+    odd = [f"odd{number}" for number in range(5)]
+    await world.archive([value for key in (*odd, "newer") for value in events(key, f"of-{key}")])
+    world.register(key_record("newer"), *(key_record(key, source=key) for key in odd))
+
+    def failing(facts: Facts) -> Decision:
+        if facts.key is not None and facts.key.source.startswith("odd"):
+            raise ZeroDivisionError
+        return decide(facts)
+
+    monkeypatch.setattr(decider, "decide", failing)
+    async with asyncio.timeout(20):
+        found = await world.steward().run_pass()
+    assert (found.entries, found.failed, found.due) == (1, 5, 0)
+    assert await world.ids(SITE) == Counter(["of-newer"])
+    assert await world.ids(UNCLAIMED) == Counter(f"of-{key}" for key in odd)
 
 
 class Shredded(MarkingKeys):
