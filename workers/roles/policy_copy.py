@@ -10,6 +10,7 @@ from topics import origin_verdicts, workspaces, write_keys
 from topics.policy_applied import Applied as AppliedTopic
 from workers.intake.policy import KEPT_OUT, Applied, Policy
 from workers.observe import metrics
+from workers.roles.first_of import first_of
 from workers.stream.compacted import CompactedReader
 from workers.stream.connection import KafkaConnection
 
@@ -58,14 +59,19 @@ class PolicyCopy:
             policy.verdicts_stale = self.verdicts_stale
 
     async def start(self) -> None:
-        """Returns when the topics have been read to their ends."""
-        await asyncio.gather(*(reader.start() for reader in self.readers.values()))
+        """Returns when the topics have been read to their ends. Raises what one of them can't be read for."""
+        starting = [asyncio.ensure_future(reader.start()) for reader in self.readers.values()]
+        try:
+            await asyncio.gather(*starting)
+        finally:
+            # a reader that went on starting would make its consumer after `stop`, and follow for ever
+            for each in starting:
+                each.cancel()
+            await asyncio.wait(starting)
 
     async def follow(self) -> None:
         """Until cancelled; raises what ended a reader, for a copy that nobody feeds only grows old."""
-        async with asyncio.TaskGroup() as tasks:
-            for reader in self.readers.values():
-                tasks.create_task(reader.failure())
+        await first_of(*(reader.failure for reader in self.readers.values()))
 
     async def stop(self) -> None:
         await asyncio.gather(*(reader.stop() for reader in self.readers.values()))

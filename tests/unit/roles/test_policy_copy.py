@@ -1,5 +1,6 @@
 """The worker's copy says that something was applied, whatever it was, how late, and up to where of a log."""
 
+import asyncio
 from time import monotonic
 
 import pytest
@@ -9,6 +10,7 @@ from tests.unit.intake.making import key_record, workspace_record
 from topics import workspaces, write_keys
 from topics.policy_applied import Applied
 from topics.write_keys import KeyState
+from workers.errors import Fatal, Retryable
 from workers.intake.policy import Policy
 from workers.observe import metrics
 from workers.roles.policy_copy import PolicyCopy
@@ -106,3 +108,49 @@ async def test_how_late_a_change_was_applied_is_exported(written: int, bound: st
     copy_of(Policy()).readers[write_keys.NAME]._followed(written)
     more = [after - earlier for earlier, after in zip(before, counts(), strict=True)]
     assert more == [float(each >= bounds.index(bound)) for each in range(len(bounds))]
+
+
+class Reader:
+    """Of one topic, as a copy sees one."""
+
+    def __init__(self, failing: Exception | None = None, slow: bool = False) -> None:
+        self.failing, self.slow = failing, slow
+        self.following = False
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+        if self.failing is not None:
+            raise self.failing
+        if self.slow:
+            await asyncio.sleep(0.05)
+        self.following = True
+
+    async def stop(self) -> None:
+        self.following = False
+
+    async def failure(self) -> None:
+        if self.failing is not None:
+            raise self.failing
+        await asyncio.Event().wait()
+
+
+def copy_with(**readers: Reader) -> PolicyCopy:
+    copy = copy_of(Policy())
+    copy.readers.update(dict(zip(copy.readers, readers.values(), strict=True)))  # type: ignore[arg-type]
+    return copy
+
+
+async def test_once_one_topic_can_not_be_read_no_reader_begins_to_follow_behind_the_stop() -> None:
+    readers = {"keys": Reader(slow=True), "workspaces": Reader(Fatal("no topic")), "verdicts": Reader()}
+    copy = copy_with(**readers)
+    with pytest.raises(Fatal, match="no topic"):
+        await copy.start()
+    await copy.stop()
+    await asyncio.sleep(0.1)
+    assert not any(reader.following for reader in readers.values())
+
+
+async def test_what_ended_a_reader_is_raised_as_it_is_for_whoever_tries_it_again() -> None:
+    copy = copy_with(keys=Reader(), workspaces=Reader(Retryable("no brokers")), verdicts=Reader())
+    with pytest.raises(Retryable, match="no brokers"):
+        await copy.follow()
