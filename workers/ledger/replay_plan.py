@@ -108,7 +108,7 @@ def plan(
 ) -> Plan:
     """`sorter` follows `policy`. Records of `barred` owners, which nobody can seal now, stay as they are.
 
-    So do those that are `left_out`. Where there is `more`, something is consumed or has failed: whoever leaves
+    So do those that are `left_out`. Where there is `more`, something is consumed or has failed: who leaves
     out what failed comes to an end.
     """
     found, more = _chosen(opened, policy, barred, left_out)
