@@ -139,6 +139,8 @@ class Decided:
         if sum(len(text) for text in inputs if text is not None) > LONGEST_PAGE:
             return
         if len(pages) >= PAGES_PER_KEY:
+            # what is given back is room: else a flood of one key's pages would drop all keys' plans
+            self._young.size = max(0, self._young.size - len(pages))
             pages.clear()
         pages[inputs] = outcome
         self._grow(1)

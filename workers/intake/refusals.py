@@ -1,15 +1,20 @@
 """Counts what a batch refuses: whose, why, from which host. In bounded memory, whoever floods it.
 
-Counts are exact. Beyond the bounds they go to a row that names no host, or no key, but `*`.
+Counts are exact. Beyond the bounds they go to a row that names no host, or no key, but `*`; and where there
+are more of these than are told apart, to the platform's own, one a reason.
 """
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from workers.intake.dispositions import PLATFORM
+
 KEYS = 256  # (workspace, source, key, reason) of a batch with a row of their own
+SOURCES = 256  # and (workspace, source, reason) with a row for their other keys
 HOSTS = 32  # and hosts of each
 HOSTS_TOLD = 10  # of these, those with the most records
 OTHERS = "*"
+OTHER_SOURCES = "_others"  # of the platform's workspace
 
 
 class Refusal(NamedTuple):
@@ -48,6 +53,8 @@ class Refusals:
         of_key = refusal._replace(host="")
         if of_key not in self._tallies and len(self._tallies) >= KEYS:
             of_key = of_key._replace(write_key=OTHERS)
+            if of_key not in self._tallies and len(self._tallies) >= KEYS + SOURCES:
+                of_key = of_key._replace(workspace=PLATFORM, source=OTHER_SOURCES)
         hosts = self._tallies.setdefault(of_key, {})
         host = refusal.host if refusal.host in hosts or len(hosts) < HOSTS else OTHERS
         _add(hosts, host, tally)

@@ -3,7 +3,17 @@
 from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
 from topics.write_keys import KeyState
 from workers.intake.decider import NAMED_MAX
-from workers.intake.refusals import HOSTS, HOSTS_TOLD, KEYS, OTHERS, Refusal, Refusals, Tally
+from workers.intake.refusals import (
+    HOSTS,
+    HOSTS_TOLD,
+    KEYS,
+    OTHER_SOURCES,
+    OTHERS,
+    SOURCES,
+    Refusal,
+    Refusals,
+    Tally,
+)
 from workers.intake.sort import Sorter, Sorting, SortLimits
 
 POLICY = policy_of(
@@ -74,6 +84,19 @@ def test_more_keys_than_are_told_apart_are_counted_together() -> None:
     assert (
         sum(tally.records for key, tally in rows.items() if key.write_key == OTHERS) == 9 * KEYS * 2 * HOSTS
     )
+
+
+def test_more_sources_than_are_told_apart_are_counted_together_by_reason() -> None:
+    refusals, many = Refusals(), 4 * (KEYS + SOURCES)
+    for n in range(many):
+        for reason in ("revoked_key", "abused_key"):
+            refusals.count(Refusal(f"w{n}", f"s{n}", f"k{n}", reason, f"h{n}"), Tally(1, 5, 6, n, n))
+    rows = dict(refusals.rows())
+    assert sum(tally.records for tally in rows.values()) == 2 * many
+    assert len(rows) <= KEYS + SOURCES + 2 * (HOSTS_TOLD + 1)
+    others = [refusal for refusal in rows if refusal.source == OTHER_SOURCES]
+    assert {(each.workspace, each.write_key) for each in others} == {("_platform", OTHERS)}
+    assert {each.reason for each in others} == {"revoked_key", "abused_key"}
 
 
 def test_the_first_unknown_keys_of_a_batch_are_named_and_the_others_counted_together() -> None:

@@ -475,6 +475,19 @@ def test_pages_of_one_key_are_bounded() -> None:
     assert len(sorter._decided) == before
 
 
+def test_one_keys_invented_hosts_drop_no_other_keys_plan() -> None:
+    keys = [key_record(), key_record("quiet")]
+    sorter = Sorter(
+        policy_of(keys, [workspace_record(allowed=["good.com"])]), SortLimits(cached_decisions=3000)
+    )
+    sorter.sort([Record(envelope("quiet", origin="https://good.com"))], now=NOW, into=Sorting())
+    for first in range(0, 20_000, 500):
+        invented = [envelope(origin=f"https://h{first + number}.example") for number in range(500)]
+        sorter.sort([Record(value) for value in invented], now=NOW, into=Sorting())
+    assert "quiet" in sorter._decided.known
+    assert len(sorter._decided) <= 2 + 1024 + 1
+
+
 def test_unclaimed_and_dead_letters_belong_to_the_platform() -> None:
     sorting = sort_all(OPEN, [Record(envelope("nobody")), Record(b"")])
     assert {(group.workspace, group.source, group.clock) for group in sorting.lines} == {
