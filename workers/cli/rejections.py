@@ -16,6 +16,7 @@ from workers.cli.keys import Duration
 from workers.errors import Poison
 from workers.settings import Settings
 
+FOLLOWED = 100_000  # rows to know a double by: ten workers' that all waited for Kafka; some 60 MB
 COLUMNS = ("workspace", "source", "key", "reason", "host", "records", "per_minute", "first", "last")
 
 
@@ -35,15 +36,18 @@ class Total:
 
 
 @dataclass
-class Totals:
-    """Sums over batches. A batch that was told twice counts once."""
+class Told:
+    """Rows as they come, each once: a worker that missed Kafka's answer tells a batch twice.
+
+    Where it `remembers` a number of rows, a double that comes later than so many others is not seen as one.
+    """
 
     workspace: str | None = None  # only this one's
-    of: dict[Subject, Total] = field(default_factory=dict)
+    remembers: int | None = None
     unreadable: int = 0
-    _seen: set[tuple[str | int, ...]] = field(default_factory=set)
+    _seen: dict[tuple[str | int, ...], None] = field(default_factory=dict)  # the oldest first
 
-    def add(self, values: Iterable[bytes]) -> list[Rejection]:
+    def take(self, values: Iterable[bytes]) -> list[Rejection]:
         """Takes records' values; returns those that count."""
         fresh = []
         for value in values:
@@ -54,14 +58,26 @@ class Totals:
                 continue
             if self.workspace not in (None, row.workspace) or row.identity in self._seen:
                 continue
-            self._seen.add(row.identity)
+            self._seen[row.identity] = None
+            if self.remembers is not None and len(self._seen) > self.remembers:
+                del self._seen[next(iter(self._seen))]
+            fresh.append(row)
+        return fresh
+
+
+@dataclass
+class Totals:
+    """Sums over batches."""
+
+    of: dict[Subject, Total] = field(default_factory=dict)
+
+    def add(self, rows: Iterable[Rejection]) -> None:
+        for row in rows:
             subject = Subject(row.workspace, row.source, row.write_key, row.reason, row.host)
             total = self.of.setdefault(subject, Total())
             total.records += row.records
             total.first_at = min(total.first_at, row.first_at)
             total.last_at = max(total.last_at, row.last_at)
-            fresh.append(row)
-        return fresh
 
     def rows(self, window_ms: int) -> list[tuple[object, ...]]:
         """Most records first; the rate is over the whole window."""
@@ -90,17 +106,20 @@ def rejections(workspace: str | None, since: int, follow: bool, as_json: bool) -
 async def _show(settings: Settings, workspace: str | None, since: int, follow: bool, as_json: bool) -> None:
     from workers.stream.recent import read_since  # noqa: PLC0415 - other commands start fast
 
-    totals = Totals(workspace)
+    told, totals = Told(workspace, FOLLOWED if follow else None), Totals()
     began = time.time_ns() // 1_000_000 - since
     topic = settings.topic_prefix + NAME
     async for values in read_since(opening.kafka(settings), topic, began, follow=follow):
-        for row in totals.add(values):
-            if follow:
-                _print(row, as_json)
+        rows = told.take(values)
+        if not follow:
+            totals.add(rows)
+            continue
+        for row in rows:
+            _print(row, as_json)
     if not follow:
         output.table(COLUMNS, totals.rows(since), as_json=as_json, title="Refused")
-    if totals.unreadable:
-        output.say(f"{totals.unreadable} records of {topic} can't be read by this version")
+    if told.unreadable:
+        output.say(f"{told.unreadable} records of {topic} can't be read by this version")
 
 
 def _print(row: Rejection, as_json: bool) -> None:
