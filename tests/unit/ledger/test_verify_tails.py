@@ -127,10 +127,10 @@ PLANTED: dict[Plant, str] = {
     newer_than_the_chain: "cut_tail",
     strange_name: "forged_checkpoint",
 }
-INVISIBLE = {
+INVISIBLE = (  # in order: each of pytest's processes must see the same
     *(one_cut, all_but_one_cut, cut_and_grown_again, cut_and_grown_otherwise),
     an_old_entry_changed_and_all_linked_anew,
-}
+)
 
 
 async def test_what_is_met_is_no_finding_and_is_counted() -> None:
