@@ -15,6 +15,7 @@ from workers.intake import key_states
 from workers.ledger import policy_commands
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
+from workers.retention import names, pending
 from workers.retention.holding import Recalled, recall_kept
 from workers.settings import Settings
 from workers.settings_checks import listed
@@ -57,6 +58,11 @@ def taken_back(value: Workspace, reason: str) -> int:
 
 async def _recalled(value: Workspace, reason: str) -> Recalled:
     settings = Settings.load()
+    async with opening.open_ledger(settings) as ledger:
+        if not [
+            each async for each in pending.under_way(ledger, running.patient(), names.pending_of(value.id))
+        ]:
+            return Recalled((), ())  # as nearly always: who changes a workspace then needs no keystore
     async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as rows:
         by = asked_by(settings, reason)
         return await recall_kept(ledger, rows, value, by.who, running.patient(), by.now)

@@ -81,7 +81,10 @@ async def tombstone(replicas: Replicas, names: Sequence[str], now: int) -> None:
 
 
 async def _turn(replicas: Replicas, name: str, state: State, now: int) -> None:
-    await _change(replicas, name, lambda row: None if row.state is state else _turned(row, state, now))
+    def edit(row: Row) -> Row | None:
+        return None if row.state is state else _turned(row, state, now)
+
+    await _change(replicas, name, edit)
 
 
 def _turned(row: Row, state: State, now: int) -> Row:

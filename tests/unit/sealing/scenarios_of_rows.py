@@ -17,7 +17,7 @@ from workers.sealing.rows import (
     unit_row,
     workspace_row,
 )
-from workers.sealing.withdraw import disable, enable
+from workers.sealing.withdraw import disable, enable, enable_past
 from workers.store.memory import MemoryStore
 
 for name, row, neighbours in (("unit", ROW, (NEIGHBOUR, RIVAL)), ("workspace", WORKSPACE, (RIVAL,))):
@@ -103,6 +103,14 @@ async def put_back_enabled() -> None:
     await world.shred(ROW)
     await world.put_back(ROW, before)
     await enable(replicas(world.stores), [ROW], NOW)
+
+
+@refused("shredded unit: its marker is gone, to enable for good", "KeyShredded")
+async def unmarked_enabled_past() -> None:
+    world = await World().begin()
+    await world.shred(ROW)
+    await world.forget_markers(ROW)
+    await enable_past(replicas(world.stores), ROW, NOW)
 
 
 @refused("missing: a unit never sealed for, to read", "NoSuchKey")

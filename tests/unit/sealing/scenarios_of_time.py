@@ -11,7 +11,7 @@ from tests.unit.sealing.world import NAME, NEIGHBOUR_ROW, PLAIN, RIVAL, ROW, WOR
 from workers.sealing import tombstones
 from workers.sealing.root import FileRoot
 from workers.sealing.rows import State, marker_of
-from workers.sealing.withdraw import disable
+from workers.sealing.withdraw import disable, disable_at
 from workers.store.faults import Fault, Rule
 from workers.store.port import Unavailable
 
@@ -73,6 +73,29 @@ async def disabled_meanwhile() -> None:
     await disable(replicas(world.stores), [ROW], NOW)
     clock.now += 60
     await keystore.unit_key(UNIT, create=False)
+
+
+@refused("cache: a key disabled at a revision, a look is due", "KeyDisabled")
+async def disabled_at_meanwhile() -> None:
+    world, clock = await World().begin(), Uptime()
+    keystore = worker(world.stores, clock=clock)
+    await keystore.unit_key(UNIT, create=False)
+    rows = replicas(world.stores)
+    row = await rows.settled(ROW)
+    assert row is not None
+    assert await disable_at(rows, ROW, row.revision, NOW)
+    clock.now += 60
+    await keystore.unit_key(UNIT, create=False)
+
+
+@refused("cache: its workspace shredded, a look is due, to derive", "KeyShredded")
+async def derived_meanwhile() -> None:
+    world, clock = await World().begin(), Uptime()
+    keystore = worker(world.stores, clock=clock)
+    await keystore.derived("acme", b"for this alone")
+    await world.shred(WORKSPACE)
+    clock.now += 60
+    await keystore.derived("acme", b"for this alone")
 
 
 @refused("cache: more news than are read, to open with a key held", "KeyExpired")

@@ -119,6 +119,9 @@ NOTICED_BY: dict[str, dict[str, str]] = {
     "keystore.Keystore.unit_key": {
         "await self._validated()": "shredded unit: to read",
     },
+    "keystore.Keystore.derived": {
+        "await self._validated()": "cache: its workspace shredded, a look is due, to derive",
+    },
     "keystore.Keystore.reader": {
         "await self._validated()": "reader: revoked, a look is due",
     },
@@ -272,10 +275,20 @@ NOTICED_BY: dict[str, dict[str, str]] = {
         "not 1 <= len(blob) <= BLOB_MAX": "root in KMS: wrapped as nothing",
     },
     "withdraw._turn": {
+        "await _change(replicas, name, edit)": "disabled unit: to read",
+    },
+    "withdraw._change": {
         "row is None": "withdrawing: a key that is not there",
         "row.state is State.TOMBSTONE": "shredded unit: its marker is gone, to enable",
         "await replicas.settled(name)": "shredded unit: put back from an old version, to enable",
-        "await replicas.changed(name, edit)": "disabled unit: to read",
+    },
+    "withdraw.disable_at": {
+        "await tombstones.append(replicas.stores, [name], State.DISABLED, now)": (
+            "cache: a key disabled at a revision, a look is due"
+        ),
+    },
+    "withdraw.enable_past": {
+        "await _change(replicas, name, edit)": "shredded unit: its marker is gone, to enable for good",
     },
     "rotate.Rotation.begun": {
         "target > GENERATIONS_MAX": "rotation: of a workspace whose generations are used up",
