@@ -112,11 +112,14 @@ def list_keys(workspace: str | None, state: str | None, as_json: bool) -> None:
 def rotate(old: str, new: str | None, overlap: int, reason: str, wait: float | None, as_json: bool) -> int:
     """Make a new key active at once, and let OLD end after an overlap.
 
+    Repeated after it died half-way it goes on with the same new key.
     Says what was refused of the new key while nobody knew it. What was kept of it is replayed.
     """
-    name = new_key() if new is None else new
     rotated, heard = _change(
-        lambda books, by: policy_commands.rotate_key(books, old, name, overlap, by), reason, (old, name), wait
+        lambda books, by: policy_commands.rotate_key(books, old, new, overlap, by),
+        reason,
+        lambda rotated: [key.key for key in rotated],
+        wait,
     )
     before = None if new is None else _refused_before(rotated.new)
     if as_json:
@@ -155,7 +158,7 @@ def _end(
     as_json: bool,
 ) -> int:
     """Ends `key` for ever, shows it, and waits for the workers if that is asked for; the exit code."""
-    ended, heard = _change(lambda books, by: command(books, key, by), reason, (key,), wait)
+    ended, heard = _change(lambda books, by: command(books, key, by), reason, lambda _: (key,), wait)
     if as_json and heard is not None:
         output.print_json({**_json(ended), "workers": roll_call.as_json(heard)})
     else:
@@ -166,7 +169,7 @@ def _end(
 def _change(
     command: Callable[[Books, By], Awaitable[T]],
     reason: str,
-    keys: Iterable[str] = (),
+    keys: Callable[[T], Iterable[str]] = lambda _: (),
     wait: float | None = None,
 ) -> tuple[T, Answers | None]:
     """What the command returns, and what the workers say of these keys where `wait` (seconds) is given."""
@@ -177,7 +180,7 @@ def _change(
             done = await command(books, asked_by(settings, reason))
         if wait is None:
             return done, None
-        placed = roll_call.places(books.keys.placed, keys)
+        placed = roll_call.places(books.keys.placed, keys(done))
         return done, await roll_call.applied_by_all(settings, placed, wait)
 
     return running.run(run())

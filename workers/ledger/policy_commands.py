@@ -6,6 +6,7 @@ Each may be repeated: what stands is left alone, what an earlier try left unpubl
 import secrets
 import string
 from collections.abc import Callable, Collection
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,7 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 KEY_LENGTH = 32  # as Segment's
+LETTERS = string.ascii_letters + string.digits
 
 
 KeyEdit = Callable[[WriteKey | None], WriteKey | None]
@@ -53,7 +55,7 @@ def open_books(store: Store, publisher: Publisher, *, prefix: str, retry: Retry)
 
 def new_key() -> str:
     """A fresh write key. It is public, so it need not be secret: only nobody else's."""
-    return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(KEY_LENGTH))
+    return "".join(secrets.choice(LETTERS) for _ in range(KEY_LENGTH))
 
 
 async def add_key(books: Books, key: str, workspace: str, source: str, by: By) -> WriteKey:
@@ -62,12 +64,13 @@ async def add_key(books: Books, key: str, workspace: str, source: str, by: By) -
     return (await books.keys.change({checked_key(key): _registration(key, workspace, source, by)}, by))[key]
 
 
-async def rotate_key(books: Books, old: str, new: str, overlap_ms: int, by: By) -> Rotated:
+async def rotate_key(books: Books, old: str, new: str | None, overlap_ms: int, by: By) -> Rotated:
     """Makes `new` active for the source of `old`, then lets `old` end after the overlap. Raises Refused.
 
-    Verdicts on hosts that send with `old` hold for `new` too, before it is active.
+    Without `new` it is a fresh key, and the same one again where a rotation of `old` died half-way. Verdicts
+    on hosts that send with `old` hold for `new` too, before it is active.
     """
-    checked_key(new)
+    new = await _successor(books, old) if new is None else checked_key(new)
     if old == new:
         raise Poison(
             f"write key {old} can't be rotated to itself", remedy="Leave --new out to get a fresh key"
@@ -120,6 +123,25 @@ async def set_workspace(
         return workspace_terms.decided(before, edit(before or new), now=by.now, plans=plans)
 
     return (await books.workspaces.change({workspace: decide}, by))[workspace]
+
+
+async def _successor(books: Books, old: str) -> str:
+    """The key to rotate `old` to. One of its own for the entry that `old` stands by, until `old` is retired.
+
+    Nobody can know it before who can't read the bucket: the entry has a random part that no topic carries.
+    """
+    chain = books.keys.chain
+    standing = await chain.get(checked_key(old))
+    if standing is None:
+        return new_key()  # to be refused
+    entry = await chain.shards.body(standing.shard, standing.seq)
+    number = int.from_bytes(sha256(b"\0".join((b"rotated", old.encode(), entry))).digest())
+    new = ""
+    for _ in range(KEY_LENGTH):
+        number, letter = divmod(number, len(LETTERS))
+        new += LETTERS[letter]
+    taken = await chain.get(new)
+    return new if taken is None or taken.state is KeyState.ACTIVE else new_key()
 
 
 async def _check_source(books: Books, workspace: str, source: str) -> None:

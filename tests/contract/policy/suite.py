@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 import pytest
 
-from tests.contract.policy.world import NOW, Topics, by, impatient, neighbours, set_up, writer
+from tests.contract.policy.world import NOW, Spot, Topics, by, impatient, neighbours, set_up, writer
 from topics.origin_verdicts import OriginVerdict, VerdictKind, subject
 from topics.write_keys import KeyState, WriteKey
 from workers.by import By
@@ -88,6 +88,42 @@ class PolicyContract:
         with pytest.raises(Refused, match="old is retiring"):
             await rotate_key(books, "old", "another", 7 * DAY_MS, by("yearly"))
         assert await books.keys.chain.get("another") is None
+
+    async def test_a_rotation_that_died_half_way_goes_on_with_the_key_it_made(self, store: Store) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        await add_key(books, "old", "acme", "web", by())
+
+        class Dies(Topics):
+            async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Spot:
+                raise Retryable("no brokers", remedy="start them")
+
+        with pytest.raises(Unpublished):
+            await rotate_key(writer(store, Dies()), "old", None, DAY_MS, by("yearly"))
+        rotated = await rotate_key(books, "old", None, DAY_MS, by("again"))
+        assert set(topics.followed()) == {"old", rotated.new.key} == set(await books.keys.chain.everything())
+        assert (rotated.old.state, rotated.new.state, len(rotated.new.key)) == ("retiring", "active", 32)
+        with pytest.raises(Refused, match="old is retiring"):
+            await rotate_key(books, "old", None, DAY_MS, by("again"))
+        assert set(await books.keys.chain.everything()) == {"old", rotated.new.key}
+
+    async def test_a_rotation_makes_another_key_where_the_one_that_a_dead_rotation_made_has_ended(
+        self, store: Store
+    ) -> None:
+        topics = Topics()
+        books = writer(store, topics)
+        await set_up(books)
+        await add_key(books, "old", "acme", "web", by())
+        topics.down = Retryable("no brokers", remedy="start them")
+        with pytest.raises(Unpublished):
+            await rotate_key(books, "old", None, DAY_MS, by())
+        topics.down = None
+        [made] = set(await books.keys.chain.everything()) - {"old"}
+        await revoke_key(books, made, by("nobody uses it"))
+        rotated = await rotate_key(books, "old", None, DAY_MS, by())
+        assert (rotated.new.state, rotated.old.state) == ("active", "retiring")
+        assert rotated.new.key != made
 
     @pytest.mark.parametrize(("command", "other"), [(revoke_key, abuse_key), (abuse_key, revoke_key)])
     async def test_an_ended_key_stays_ended(self, store: Store, command: End, other: End) -> None:
