@@ -5,18 +5,20 @@ nothing that goes wrong here ends the steward: it says so, and looks again.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
 
+from workers import opening
 from workers.errors import Fatal, Retryable, StrongroomError
 from workers.ledger.policy_book import PolicyBook
-from workers.ledger.policy_commands import Books
+from workers.ledger.policy_commands import Books, open_books
 from workers.ledger.policy_kinds import ORIGIN_VERDICTS, WORKSPACES, WRITE_KEYS, P
 from workers.ledger.policy_marks import PolicyMarks
 from workers.ledger.policy_shards import PolicyShards
 from workers.observe import metrics
+from workers.settings import Settings
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -96,6 +98,13 @@ class Mending:
             metrics.POLICY_MENDED.labels(topic=topic).inc(values)
             if values:
                 log.warning("policy_mended", topic=topic, shard=shard, values=values)
+
+
+@asynccontextmanager
+async def open_to_mend(settings: Settings, ledger: Store, retry: Retry) -> AsyncIterator[Books]:
+    """Raises Retryable while Kafka is away."""
+    async with opening.open_publisher(settings) as publisher:
+        yield open_books(ledger, publisher, prefix=settings.topic_prefix, retry=retry)
 
 
 def _tell(topic: str, error: StrongroomError, **where: int) -> None:

@@ -7,8 +7,8 @@ The sweep needs neither Kafka nor a root key, and goes on without them.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import structlog
@@ -17,7 +17,6 @@ from workers import opening
 from workers.errors import Fatal
 from workers.ledger import data_name, walk
 from workers.ledger.orphans import Kind
-from workers.ledger.policy_commands import Books, open_books
 from workers.ledger.sweep import Brake, Sweep, Terms, sweep
 from workers.observe import metrics
 from workers.observe.health import Steps, Verdict, Watchdog, Work
@@ -25,7 +24,7 @@ from workers.observe.holds import Holds
 from workers.roles import process
 from workers.roles.checkpoints import Checkpointing, open_checkpointing, signs_checkpoints
 from workers.roles.first_of import first_of
-from workers.roles.mending import Mending
+from workers.roles.mending import Mending, open_to_mend
 from workers.roles.process import now
 from workers.roles.replay import Replaying, can_replay, open_replay
 from workers.settings import Settings
@@ -60,7 +59,7 @@ async def _steward(settings: Settings) -> None:
             holds.declare,
             now,
         )
-        mending = Mending(ledger, retry, lambda: _books(settings, ledger, retry), steps.step)
+        mending = Mending(ledger, retry, lambda: open_to_mend(settings, ledger, retry), steps.step)
         checkpointing: Checkpointing | None = None
         if signs_checkpoints(settings):
             checkpointing = await opened.enter_async_context(
@@ -82,13 +81,6 @@ async def _steward(settings: Settings) -> None:
         if can_replay(settings):
             works.append(replaying.run)
         await first_of(*works)
-
-
-@asynccontextmanager
-async def _books(settings: Settings, ledger: Store, retry: Retry) -> AsyncIterator[Books]:
-    """Raises Retryable while Kafka is away."""
-    async with opening.open_publisher(settings) as publisher:
-        yield open_books(ledger, publisher, prefix=settings.topic_prefix, retry=retry)
 
 
 def terms(settings: Settings) -> Terms:

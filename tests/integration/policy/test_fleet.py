@@ -11,8 +11,10 @@ from confluent_kafka.admin import AdminClient, ConfigResource, ResourceType  # t
 from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
 from topics.registry import topics
-from workers import __main__
+from workers import __main__, opening
 from workers.cli import running
+from workers.roles.mending import Mending, open_to_mend
+from workers.settings import Settings
 from workers.stream.admin import create_topics
 from workers.stream.connection import KafkaConnection
 
@@ -113,6 +115,27 @@ def test_a_revocation_that_kafka_missed_is_published_by_repeating_it(
     assert [value["state"] for _, value in records(kafka, prefix + "write-keys")] == ["active"]
     strongroom("keys", "revoke", "k1", "--reason", "leaked")
     assert [value["state"] for _, value in records(kafka, prefix + "write-keys")] == ["active", "revoked"]
+
+
+def test_a_revocation_that_kafka_missed_is_published_by_the_steward(
+    kafka: Kafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strongroom("workspaces", "set", "acme", "--source", "web:browser")
+    strongroom("keys", "add", "k1", "--workspace", "acme", "--source", "web")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("STRONGROOM_TOPIC_PREFIX", "nowhere.")
+        assert __main__.run(["keys", "revoke", "k1", "--reason", "leaked"]) == 1
+
+    async def looks() -> None:
+        settings, retry = Settings.load(), running.patient()
+        async with opening.open_ledger(settings) as ledger:
+            mending = Mending(ledger, retry, lambda: open_to_mend(settings, ledger, retry), lambda: None)
+            for _ in range(2):
+                await mending.look()
+
+    running.run(looks())
+    assert [value["state"] for _, value in records(kafka, prefix + "write-keys")] == ["active", "revoked"]
+    assert records(kafka, prefix + "audit")[-1][1]["action"] == "write-keys.revoked"
 
 
 def test_a_broker_out_of_reach_is_exit_code_3_and_reading_goes_on(
