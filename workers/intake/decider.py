@@ -9,6 +9,7 @@ from functools import cached_property
 from topics.origin_verdicts import VerdictKind
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Decided, Outcome, Plan
+from workers.intake.disposed import NOTHING
 from workers.intake.dispositions import UNCLAIMED, Decision, Disposition
 from workers.intake.envelope import Envelope
 from workers.intake.facts import Account, Facts, exact_inputs, page_inputs
@@ -88,7 +89,15 @@ class Decider:
             account = Account(workspace, key.source) if workspace is not None else None
         exact = exact_inputs(inputs, envelope)
         verdicts = self._verdicts(write_key)
-        facts = Facts(key, account, appended=appended, now=now, inputs=exact, verdicts=verdicts)
+        facts = Facts(
+            key,
+            account,
+            appended=appended,
+            now=now,
+            inputs=exact,
+            verdicts=verdicts,
+            disposed=self._policy.disposed.at(key.workspace, key.source, appended),
+        )
         decision = decide(facts)
         refusal = None
         if decision.disposition is Disposition.REJECTED:
@@ -116,6 +125,7 @@ class Decider:
             inputs=exact,
             over_quota=True,
             verdicts=self._verdicts(envelope.write_key),
+            disposed=self._policy.disposed.at(key.workspace, key.source, appended) if key else NOTHING,
         )
         decision = decide(facts)
         if decision.disposition is not Disposition.REJECTED:

@@ -9,6 +9,7 @@ from functools import cached_property
 from topics.origin_verdicts import VerdictKind
 from topics.workspaces import OriginPolicy, Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState
+from workers.intake.disposed import NOTHING, Span
 from workers.intake.dispositions import UNCLAIMED, Clock
 from workers.intake.envelope import Envelope
 from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS, Term, term_of
@@ -134,6 +135,7 @@ class Facts:
         room: int = 0,
         over_quota: bool = False,
         verdicts: Verdicts = NO_VERDICTS,
+        disposed: Span = NOTHING,
     ) -> None:
         self.key = key
         self.account = account  # None: no such key, or its workspace's record has not arrived
@@ -151,6 +153,7 @@ class Facts:
         self.quarantined_since = (
             account.quarantine.kept_since(now) if account is not None and verdicts else BEGINNING
         )
+        self.disposed = disposed  # what was disposed of its source at that time
         self._inputs = inputs
         self._page: Page | None = None
 
@@ -174,6 +177,7 @@ class Facts:
     def holds(self) -> tuple[int, int]:
         """Append times [from, to) for which everything that the rules read of time stays the same."""
         known = (self.until, self.kept_since, self.quarantined_since)
-        limits = (BEGINNING, *sorted(known if self.verdicts else known[:2]), END)
+        span = self.disposed
+        limits = (BEGINNING, *(known if self.verdicts else known[:2]), span.since, span.until, END)
         start = max(limit for limit in limits if limit <= self.appended)
         return start, min(limit for limit in limits if limit > self.appended)

@@ -19,6 +19,8 @@ from topics.workspaces import Workspace
 from topics.write_keys import KeyState, WriteKey
 from workers.errors import Poison
 from workers.intake import verdict_states
+from workers.intake.disposed import Disposed
+from workers.intake.dispositions import Clock
 from workers.intake.key_states import TRANSITIONS
 
 FINAL = frozenset(state for state in KeyState if not TRANSITIONS[state])
@@ -98,6 +100,7 @@ class Policy:
         self.kept_out: Counter[tuple[str, Applied]] = Counter()  # (topic, kind) → records
         # workspaces whose newest record was kept out: what it said may have been a legal hold
         self.in_doubt: set[str] = set()
+        self.disposed = Disposed()
 
     def write_key(self, key: str) -> KnownKey | None:
         return self._keys.get(key)
@@ -126,6 +129,12 @@ class Policy:
         """From now on calls `write_key` with each key that changes, or on whose hosts a verdict does;
         `workspace` with each workspace's id."""
         self._followers.append((write_key, workspace))
+
+    def disposed_of(self, workspace: str, source: str, day: str, clock: Clock) -> None:
+        """Of this day (UTC, YYYY-MM-DD) nothing can be stored any more, whatever the term is now."""
+        self.disposed.add(workspace, source, day, clock)
+        for _, touched in self._followers:
+            touched(workspace)
 
     def apply_write_key(self, value: bytes | None) -> Applied:
         """Takes one record of write-keys; whatever it holds, nothing is raised."""

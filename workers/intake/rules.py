@@ -52,7 +52,7 @@ def _workspace_is_closed(facts: Facts) -> bool:
 
 
 def _day_is_past_retention(facts: Facts) -> bool:
-    return facts.appended < facts.kept_since
+    return facts.appended < facts.kept_since or Clock.MAIN in facts.disposed.clocks
 
 
 def _over_quota_and_rejected(facts: Facts) -> bool:
@@ -94,7 +94,7 @@ def _origin_is_a_copy(facts: Facts) -> bool:
     """The customer's own list goes before the judge's word, and so does whose page a re-host shows."""
     if not facts.verdicts or facts.account is None or not facts.account.quarantines:
         return False
-    if facts.appended < facts.quarantined_since:
+    if facts.appended < facts.quarantined_since or Clock.QUARANTINE in facts.disposed.clocks:
         return False
     is_foreign = _witness_is_foreign if facts.page.witness is not None else _claim_is_foreign
     return is_foreign(facts) and facts.said_of(facts.page.host) is VerdictKind.COPY
@@ -210,7 +210,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "past_retention",
         Disposition.REJECTED,
-        "The day of the record is already past the retention of its workspace or source.",
+        "The day of the record is already past the retention of its workspace or source, or was disposed of "
+        "before that was lengthened or a hold was set.",
         _day_is_past_retention,
     ),
     Rule(

@@ -104,6 +104,7 @@ class Sorter:
         self._limits = limits or SortLimits()
         budget = self._limits.unknown_key_bytes
         share = int(budget * self._limits.unknown_key_share)
+        self.policy = policy
         self._decider = Decider(policy, self._limits.cached_decisions, budget, share)
         self._decided = self._decider.decided
         self._dead = {

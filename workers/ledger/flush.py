@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeVar
 
 from workers.errors import Poison, Retryable, StrongroomError
 from workers.intake.batch import Batch
@@ -14,6 +14,7 @@ from workers.intake.dispositions import Group
 from workers.intake.sort import join_lines
 from workers.ledger import entries
 from workers.ledger.chain import append
+from workers.ledger.disposed_units import Keys, UnitSealer, disposed_among
 from workers.ledger.entries import Anchor, Entry, StoredObject, Writer
 from workers.ledger.halts import KEY_WITHDRAWN, Halted
 from workers.ledger.head import Head, after_entry
@@ -23,6 +24,8 @@ from workers.sealing.format import Sealed
 from workers.sealing.keys import Unit
 from workers.store.port import IF_ABSENT, NotFound, PreconditionFailed, Store, Unavailable
 from workers.store.retry import Retry
+
+T = TypeVar("T")
 
 
 class Fenced(StrongroomError):
@@ -34,6 +37,7 @@ class KeyWithdrawn(Halted):
 
     def __init__(self, unit: Unit, error: Poison) -> None:
         self.unit = unit
+        self.error = error
         super().__init__(
             KEY_WITHDRAWN,
             f"records wait for {unit.workspace}/{unit.source} of {unit.day} ({unit.clock}): {error.message}",
@@ -41,25 +45,19 @@ class KeyWithdrawn(Halted):
         )
 
 
+class UnitsDisposed(KeyWithdrawn):
+    """Records have come for units that entries dispose of, and whose keys are gone: all of the batch's."""
+
+    def __init__(self, units: frozenset[Unit], first: KeyWithdrawn) -> None:
+        super().__init__(first.unit, first.error)
+        self.units = units
+
+
 class Commit(NamedTuple):
     """What a flush wrote, and the head behind it."""
 
     entry: Entry
     head: Head
-
-
-class UnitSealer(Protocol):
-    @property
-    def generation(self) -> int: ...
-
-    def check(self) -> None:
-        """Raises KeyExpired where the key may be used no longer without asking the keystore again."""
-
-    def seal(self, plain: bytes, object_key: str) -> Sealed: ...
-
-
-class Keys(Protocol):
-    async def unit_key(self, unit: Unit, *, create: bool) -> UnitSealer: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +78,25 @@ class Flusher:
     async def flush(self, chain: ChainId, batch: Batch, previous: Callable[[], Awaitable[Head]]) -> Commit:
         """Uploads at once; commits once `previous`, the flush before it, has committed.
 
-        Raises Fenced if another writer was first, or whatever `previous` raised. Cancelling is always safe.
+        Raises Fenced if another writer was first, UnitsDisposed or KeyWithdrawn for a unit whose key nobody
+        may use any more, or whatever `previous` raised. Cancelling is always safe.
         """
         attempt = secrets.token_hex(8)
-        uploads = await self._upload_all(chain, batch, attempt)
+        uploads = await self._naming_disposed(batch, self._upload_all(chain, batch, attempt))
         head = await previous()
-        await self.check(uploads)
+        await self._naming_disposed(batch, self.check(uploads))
         return await self._commit(head, batch, attempt, tuple(upload.stored for upload in uploads))
+
+    async def _naming_disposed(self, batch: Batch, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except KeyWithdrawn as error:
+            units = await disposed_among(
+                map(unit_of, batch.sorting.lines), self.keys, self.ledger, self.retry
+            )
+            if error.unit in units:
+                raise UnitsDisposed(units, error) from None
+            raise
 
     async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list["Upload"]:
         def name(number: int, group: Group) -> str:

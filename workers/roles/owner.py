@@ -17,12 +17,13 @@ from workers.intake.samples import Samples
 from workers.intake.sort import Sorter
 from workers.ledger.assign import gap_filled
 from workers.ledger.entries import Entry
-from workers.ledger.flush import Commit, Fenced, Flusher
+from workers.ledger.flush import Commit, Fenced, Flusher, UnitsDisposed
 from workers.ledger.halts import ACKNOWLEDGED, cause_of
 from workers.ledger.head import Head
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
 from workers.observe import metrics
+from workers.sealing.keys import Unit
 from workers.store.retry import Hold
 from workers.stream.chunk import Chunk
 
@@ -96,6 +97,9 @@ class Owner:
         self._observed = observed  # told of what was taken, committed or not; never waits
         self._draining = False
         self._owned: dict[int, Partition] = {}
+        # units found to be disposed of, and how many were known when each partition was claimed
+        self._disposed: dict[Unit, int] = {}
+        self._knew: dict[int, int] = {}
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
         self._background: set[asyncio.Task[None]] = set()
@@ -220,6 +224,7 @@ class Owner:
             return None
         self.halted.pop(number, None)
         partition = self._owned[number] = Partition(head, self._flusher)
+        self._knew[number] = len(self._disposed)
         self._hinted.pop(number, None)
         log.info("partition_claimed", partition=number, next=head.next, incarnation=head.chain.incarnation)
         return partition.due
@@ -299,10 +304,26 @@ class Owner:
             metrics.FENCED.inc()
             log.warning("fenced", partition=number, cause=error.message)
             self._in_background(self._claim_again(number))
+        elif isinstance(error, UnitsDisposed) and self._refuse_late(number, error):
+            self._in_background(self._claim_again(number))
         elif isinstance(error, Fatal):
             self._in_background(self._halt_owned(number, error))
         elif not self.failed.done():
             self.failed.set_exception(error)
+
+    def _refuse_late(self, number: int, found: UnitsDisposed) -> bool:
+        """From now on the sorter refuses what comes for these units: the batch is fetched and sorted again.
+
+        False where it knew already when it sorted them: then only a person can help.
+        """
+        if any(self._disposed.get(unit, self._knew[number]) < self._knew[number] for unit in found.units):
+            return False
+        for unit in found.units - self._disposed.keys():
+            self._disposed[unit] = len(self._disposed)
+            self._sorter.policy.disposed_of(*unit)
+        units = sorted("/".join(unit) for unit in found.units)
+        log.warning("late_records_refused", partition=number, units=len(units), examples=units[:10])
+        return True
 
     async def _claim_again(self, number: int) -> None:
         await self._drop(frozenset({number}))

@@ -56,7 +56,7 @@ UNITS = {key for key in PREFIXES if key.startswith("units/")}
 READ, WRITE, DELETE, PURGE = "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"
 MAY: dict[str, dict[str, set[str]]] = {
     "archive": {
-        READ: {"fleet.json", "ledger/v1/x", *DATA, "probe/x", *KEYS},
+        READ: {"fleet.json", "ledger/v1/x", *UNITS, *DATA, "probe/x", *KEYS},
         WRITE: {"fleet.json", "ledger/v1/x", *DATA, "probe/x", *KEYS},
         DELETE: {"probe/x"},
         PURGE: set(),
