@@ -117,7 +117,9 @@ async def _free(store: Store, where: str, retry: Retry) -> bool:
     S3 does not. Each version is named, so what another worker writes meanwhile stays.
     """
     found = [version async for version in store.versions(where) if version.key == where]
-    if not found or not next(version for version in found if version.is_latest).delete_marker:
+    if not found:
+        return True  # another worker was here between our write and this look
+    if not next(version for version in found if version.is_latest).delete_marker:
         return False
     for marker in (False, True):  # the marker last: without it an ended record would stand again
         versions = [version for version in found if version.delete_marker is marker]
