@@ -22,7 +22,7 @@ from workers.ledger.verify_report import Report
 from workers.ledger.verify_state import StateFile
 from workers.ledger.verify_tails import Sources
 from workers.ledger.walk import chains
-from workers.retention import certificate_audit, index_audit
+from workers.retention import certificate_audit, closing_audit, index_audit
 from workers.roles.process import now
 from workers.sealing.signing import Trust
 from workers.settings import Settings
@@ -157,6 +157,7 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
         if not asked.from_checkpoint:  # it reads all entries that the index knows of
             await index_audit.audit(ledger, retry, report)
         await certificate_audit.audit(ledger, retry, report, now())
+        await closing_audit.audit(ledger, rows, retry, report, now())
         return report
 
 

@@ -12,10 +12,11 @@ from workers.cli import output, running
 from workers.cli.policy import asked_by, open_policy
 from workers.errors import Poison
 from workers.intake import key_states
+from workers.intake.key_states import Refused
 from workers.ledger import policy_commands
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
-from workers.retention import names, pending
+from workers.retention import closing, names, pending
 from workers.retention.holding import Recalled, recall_kept
 from workers.settings import Settings
 from workers.settings_checks import listed
@@ -35,11 +36,28 @@ async def standing(workspace: str) -> Workspace:
 
 
 async def changed(workspace: str, edit: Callable[[Workspace], Workspace], reason: str) -> Workspace:
-    """Changes what stands, in the chain and on the topic."""
+    """Changes what stands, in the chain and on the topic. Raises Refused where its key is gone for good."""
     settings = Settings.load()
+    checked_customer_id("workspace", workspace)
+    async with opening.open_ledger(settings) as ledger:
+        has_ended = await closing.has_ended(ledger, workspace, running.patient())
+
+    def checked(before: Workspace) -> Workspace:
+        after = edit(before)
+        if has_ended and after.state is WorkspaceState.OPEN:
+            raise Refused(
+                f"workspace {workspace} was closed, and its own key is destroyed",
+                remedy="Open another workspace for this customer: nothing can be stored in this one again",
+            )
+        return after
+
     async with open_policy(settings) as books:
         return await policy_commands.set_workspace(
-            books, workspace, edit, asked_by(settings, reason), frozenset(listed(settings.retention_plans))
+            books,
+            workspace,
+            checked,
+            asked_by(settings, reason),
+            frozenset(listed(settings.retention_plans)),
         )
 
 
@@ -53,19 +71,20 @@ def taken_back(value: Workspace, reason: str) -> int:
         output.say(f"{'/'.join(unit)} was disabled, and can be read again")
     for unit in recalled.too_late:
         output.say(f"{'/'.join(unit)} is being destroyed: it can't be taken back")
-    return int(bool(recalled.too_late))
+    if recalled.key_too_late:
+        output.say(f"the key of {value.id} itself is being destroyed: it can't be taken back")
+    return int(bool(recalled.too_late) or recalled.key_too_late)
 
 
 async def _recalled(value: Workspace, reason: str) -> Recalled:
-    settings = Settings.load()
+    settings, retry = Settings.load(), running.patient()
     async with opening.open_ledger(settings) as ledger:
-        if not [
-            each async for each in pending.under_way(ledger, running.patient(), names.pending_of(value.id))
-        ]:
-            return Recalled((), ())  # as nearly always: who changes a workspace then needs no keystore
-    async with opening.open_ledger(settings) as ledger, opening.open_key_rows(settings) as rows:
+        begun = [stood async for stood in pending.under_way(ledger, retry, names.pending_of(value.id))]
+        if not begun and await closing.read(ledger, value.id, retry) is None:
+            return Recalled((), ())  # as nearly always: whoever changes a workspace then needs no keystore
         by = asked_by(settings, reason)
-        return await recall_kept(ledger, rows, value, by.who, running.patient(), by.now)
+        async with opening.open_key_rows(settings) as rows:
+            return await recall_kept(ledger, rows, value, by.who, retry, by.now)
 
 
 async def closed(workspace: str, reason: str) -> Workspace:

@@ -152,7 +152,8 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.UNCERTIFIED: "A dispose entry has had no certificate for 7 days: no retain worker runs, a "
         "bucket keeps what must go, or the entry was forged.",
         Kind.WRONG_CERTIFICATE: "A certificate that can't be read, that no dispose entry goes with, or that "
-        "says something else than its entry.",
+        "says something else than its entry; of a closed workspace, one although its key or objects are "
+        "still there, or that says something else than the workspace's certificates.",
     }
 )
 

@@ -234,6 +234,11 @@ RETENTION_DISPOSALS = _counter(
 RETENTION_DISPOSED_BYTES = _counter(
     "strongroom_retention_disposed_bytes_total", "bytes", "Stored bytes of what was disposed of."
 )
+RETENTION_CLOSINGS = _counter(
+    "strongroom_retention_closings_total",
+    "workspaces",
+    "Closed workspaces whose own key was destroyed, and of which the closing certificate was written.",
+)
 RETENTION_FAILURES = _counters(
     "strongroom_retention_failures_total",
     "attempts",

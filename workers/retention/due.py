@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from topics.times import iso_ms
-from topics.workspaces import Workspace
+from topics.workspaces import Workspace, WorkspaceState
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock
 from workers.intake.kept import DAY, PLATFORM_TERMS, Term, term_of
 from workers.sealing.keys import Unit
@@ -101,6 +101,27 @@ def judge(unit: Unit, view: PolicyView, now: int) -> Verdict:
     else:
         reason, whose = Reason.RETENTION, f"records of {unit.workspace}/{unit.source}"
     return _by(term, ends, now, Reason.CLOSED if term.closed else reason, whose)._replace(policy=policy)
+
+
+def judge_closing(workspace: str, view: PolicyView, now: int) -> Verdict:
+    """Whether what is left of a closed workspace, its own key, may go once nothing of it is live."""
+    if (why := view.why_not) is not None:
+        return Verdict(Reason.NO_POLICY, f"the policy is {why}: nothing is deleted by it")
+    stands = view.workspaces.get(workspace)
+    if stands is None:
+        return Verdict(Reason.UNKNOWN_WORKSPACE, f"nothing is known of workspace {workspace}")
+    at = (stands.effective_from or 0) + SETTLE
+    if workspace in view.in_doubt:
+        verdict = Verdict(Reason.IN_DOUBT, f"the newest record of {workspace} could not be read")
+    elif stands.legal_hold:
+        verdict = Verdict(Reason.HELD, "a legal hold keeps it")
+    elif stands.state is not WorkspaceState.CLOSED:
+        verdict = Verdict(Reason.FOREVER, "the workspace is not closed")
+    elif now < at:
+        verdict = Verdict(Reason.GRACE, f"its closing is not in force before {iso_ms(at)}", at)
+    else:
+        verdict = Verdict(Reason.CLOSED, "the workspace is closed", at)
+    return verdict._replace(policy=(stands.shard, stands.seq))
 
 
 def _of_platform(unit: Unit, ends: int, now: int) -> Verdict:

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from topics.workspaces import Workspace
-from workers.retention import names, pending
+from workers.retention import closing, names, pending
 from workers.retention.dispose import Outcome, recall
-from workers.retention.due import PolicyView, judge
+from workers.retention.due import PolicyView, judge, judge_closing
 from workers.retention.pending import Moved
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
@@ -20,17 +20,20 @@ from workers.store.retry import Retry
 
 
 class Recalled(NamedTuple):
-    """`too_late`: their disposal could not be taken back any more."""
+    """`too_late`: their disposal could not be taken back any more; `key_too_late`: nor that of the key of the
+    closed workspace itself."""
 
     units: tuple[Unit, ...]
     too_late: tuple[Unit, ...]
+    key_too_late: bool = False
 
 
 async def recall_all(
     ledger: Store, rows: Replicas, workspace: str, by: str, retry: Retry, now: int
 ) -> Recalled:
     """Of one workspace. May be called again. Requests: one list, and a few a unit."""
-    return await _recall(ledger, rows, workspace, lambda unit: True, by, retry, now)
+    recalled = await _recall(ledger, rows, workspace, lambda unit: True, by, retry, now)
+    return recalled._replace(key_too_late=not await closing.recall_standing(ledger, workspace, by, retry))
 
 
 async def recall_kept(
@@ -38,7 +41,14 @@ async def recall_kept(
 ) -> Recalled:
     """As `recall_all`, of what is not due by the workspace's record as it stands now in the chain."""
     view = PolicyView({stands.id: stands})
-    return await _recall(ledger, rows, stands.id, lambda unit: not judge(unit, view, now).due, by, retry, now)
+
+    def is_kept(unit: Unit) -> bool:
+        return not judge(unit, view, now).due
+
+    recalled = await _recall(ledger, rows, stands.id, is_kept, by, retry, now)
+    if judge_closing(stands.id, view, now).due:
+        return recalled
+    return recalled._replace(key_too_late=not await closing.recall_standing(ledger, stands.id, by, retry))
 
 
 async def _recall(

@@ -9,10 +9,13 @@ from workers.sealing.keys import Unit, checked_unit
 
 PENDING = "retention/v1/pending/"
 APPROVALS = "retention/v1/approvals/"
+CLOSINGS = "retention/v1/closing/"
 INDEX = "retention/v1/index/units.msgpack.zst"
 CERTIFICATES = "certificates/v1/"
 UNIT = r"ws=([^/]+)/src=([^/]+)/day=([^/]+)/clock=([a-z]+)"
 PENDING_NAME = re.compile(rf"{PENDING}{UNIT}\.json\Z", re.ASCII)
+CLOSING_NAME = re.compile(rf"{CLOSINGS}ws=([\w-]+)\.json\Z", re.ASCII)
+CLOSING_CERTIFICATE_NAME = re.compile(rf"{CERTIFICATES}ws=([\w-]+)/closing\.json\Z", re.ASCII)
 CERTIFICATE_NAME = re.compile(rf"{CERTIFICATES}{UNIT}/(\d{{8}})\.json\Z", re.ASCII)
 
 
@@ -56,6 +59,26 @@ def certificate_place(key: str) -> CertificatePlace | None:
     match = CERTIFICATE_NAME.match(key)
     unit = None if match is None else _unit(match.groups()[:4])
     return None if match is None or unit is None else CertificatePlace(unit, int(match[5]))
+
+
+def closing(workspace: str) -> str:
+    return f"{CLOSINGS}ws={workspace}.json"
+
+
+def closing_workspace(key: str) -> str | None:
+    """None for a name that nothing has."""
+    match = CLOSING_NAME.match(key)
+    return None if match is None else match[1]
+
+
+def closing_certificate(workspace: str) -> str:
+    return f"{certificates_of_workspace(workspace)}closing.json"
+
+
+def closing_certificate_workspace(key: str) -> str | None:
+    """None for a name that no closing certificate has."""
+    match = CLOSING_CERTIFICATE_NAME.match(key)
+    return None if match is None else match[1]
 
 
 def approval(scope: str) -> str:

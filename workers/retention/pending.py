@@ -96,18 +96,21 @@ async def read(store: Store, unit: Unit, retry: Retry) -> Stood | None:
 
 async def begin(store: Store, pending: Pending, retry: Retry) -> Stood:
     """What stands afterwards: this beginning, or that of whoever was faster. Raises Moved if neither does."""
-    where = names.pending(pending.unit)
-    body = encode(pending)
+    await place(store, names.pending(pending.unit), encode(pending), retry)
+    stood = await read(store, pending.unit, retry)
+    if stood is None:
+        raise Moved
+    return stood
+
+
+async def place(store: Store, where: str, body: bytes, retry: Retry) -> None:
+    """A record where there is none; whoever was faster stands. Raises Moved where ended ones lay there."""
     try:
         await append(store, where, body, ours=body.__eq__, retry=retry)
     except Halted:
         if not await _free(store, where, retry):
             raise
         raise Moved from None
-    stood = await read(store, pending.unit, retry)
-    if stood is None:
-        raise Moved
-    return stood
 
 
 async def _free(store: Store, where: str, retry: Retry) -> bool:
@@ -130,11 +133,19 @@ async def _free(store: Store, where: str, retry: Retry) -> bool:
 
 async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> Stood:
     """Raises Moved where another step was taken meanwhile."""
-    where, body = names.pending(following.unit), encode(following)
+    etag = await replace(store, names.pending(following.unit), stood.etag, encode(following), retry)
+    return Stood(following, etag)
 
-    async def attempt() -> Stood:
+
+async def replace(store: Store, where: str, etag: str, body: bytes, retry: Retry) -> str:
+    """The new ETag. `body` differs from what was there before, or nobody can tell whose step it is.
+
+    Raises Moved where another step was taken meanwhile.
+    """
+
+    async def attempt() -> str:
         try:
-            return Stood(following, await store.put(where, body, condition=IfMatch(stood.etag)))
+            return await store.put(where, body, condition=IfMatch(etag))
         except PreconditionFailed:
             try:
                 got = await store.get(where)
@@ -142,7 +153,7 @@ async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> 
                 raise Moved from None
             if got.body != body:  # ours, if the answer was lost
                 raise Moved from None
-            return Stood(following, got.etag)
+            return got.etag
 
     return await retry.call(attempt)
 

@@ -12,7 +12,7 @@ from topics.workspaces import Workspace
 from workers.intake.dispositions import PLATFORM
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
-from workers.retention.due import PolicyView, Verdict, judge
+from workers.retention.due import PolicyView, Verdict, judge, judge_closing
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -36,19 +36,26 @@ class Truth:
         Raises Retryable where the chain can't be read, Fatal where it is broken. Requests: one list, where
         nothing has changed; of the platform's own, one a shard.
         """
+        return await self._both(unit.workspace, lambda view: judge(unit, view, self._now()))
+
+    async def closing(self, workspace: str) -> Verdict:
+        """As `verdict`, of a customer's workspace itself: whether its key may go."""
+        return await self._both(workspace, lambda view: judge_closing(workspace, view, self._now()))
+
+    async def _both(self, workspace: str, judged: Callable[[PolicyView], Verdict]) -> Verdict:
         view = self._view()
-        said = judge(unit, view, self._now())
+        said = judged(view)
         if not said.due:
             return said
-        return judge(unit, view._replace(workspaces=await self._by_chain(unit, view)), self._now())
+        return judged(view._replace(workspaces=await self._by_chain(workspace, view)))
 
-    async def _by_chain(self, unit: Unit, view: PolicyView) -> dict[str, Workspace]:
-        """What the chain holds of the unit's workspace; of the platform's own, anything at all."""
-        if unit.workspace == PLATFORM:
+    async def _by_chain(self, workspace: str, view: PolicyView) -> dict[str, Workspace]:
+        """What the chain holds of the workspace; of the platform's own, anything at all."""
+        if workspace == PLATFORM:
             # its terms are in no chain: but while one of them is broken, nobody knows what else is
             return dict(view.workspaces) if await self._chain.everything() else {}
-        stands = await self._chain.get(unit.workspace)
-        copied = view.workspaces[unit.workspace]
+        stands = await self._chain.get(workspace)
+        copied = view.workspaces[workspace]
         if stands is None or stands.seq < copied.seq:
             log.error(
                 "policy_forged",
@@ -58,4 +65,4 @@ class Truth:
                 remedy="Somebody writes to the topic beside the chain: find out who, then publish it anew",
             )
         # a customer that the chain does not know makes no empty policy: there are others
-        return {} if stands is None else {unit.workspace: stands}
+        return {} if stands is None else {workspace: stands}

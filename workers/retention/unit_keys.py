@@ -5,7 +5,7 @@ from workers.sealing.keys import Unit
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import KeyShredded, NoSuchKey
 from workers.sealing.replicas import Replicas
-from workers.sealing.rows import State, UnitRow, unit_row
+from workers.sealing.rows import State, unit_row
 from workers.sealing.withdraw import disable_at, enable_past, tombstone
 from workers.store.retry import Retry
 
@@ -54,14 +54,18 @@ async def destroyed(rows: Replicas, unit: Unit, retry: Retry, now: int) -> int:
 
     May be called again: what was left undone is done. A unit without a key can never have one afterwards.
     """
-    name = unit_row(unit)
+    return await row_destroyed(rows, unit_row(unit), retry, now)
+
+
+async def row_destroyed(rows: Replicas, name: str, retry: Retry, now: int) -> int:
+    """As `destroyed`, of any row of the keystore."""
     if not await retry.call(lambda: _is_marked(rows, name)):
         await retry.call(lambda: tombstone(rows, [name], now))
     else:
         for store in rows.stores:
             await retry.call(lambda store=store: purge_old_versions(store, name))  # type: ignore[misc] # bound early
     found = await retry.call(lambda: rows.copies(name))
-    since = [row.changed_at for row in found if isinstance(row, UnitRow) and row.state is State.TOMBSTONE]
+    since = [row.changed_at for row in found if row is not None and row.state is State.TOMBSTONE]
     return max(since, default=now)
 
 

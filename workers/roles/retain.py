@@ -19,10 +19,12 @@ from workers.intake.policy import Policy
 from workers.ledger.entries import Writer
 from workers.observe.health import Steps, Verdict, Watchdog, Work
 from workers.observe.holds import Holds
-from workers.retention import certificate
-from workers.retention.agent import Agent
+from workers.retention import certificate, closing_certificate
+from workers.retention.agent import Agent, Planned
 from workers.retention.census import Registrar
 from workers.retention.certificate import Certificate
+from workers.retention.close import Closer
+from workers.retention.closing_certificate import ClosingCertificate
 from workers.retention.dispose import Disposer, Terms
 from workers.retention.due import PolicyView, Unusable
 from workers.retention.index import UnitIndex
@@ -84,6 +86,7 @@ async def _retain(settings: Settings) -> None:
         )
         index = UnitIndex(surroundings.ledger, retry, now)
         truth = Truth(surroundings.ledger, view, now, patient)
+        auditor = Auditor(publisher, settings.topic_prefix + audit.NAME)
         agent = Agent(
             surroundings.ledger,
             Registrar(surroundings.ledger, index, retry, keeps=True),
@@ -99,7 +102,7 @@ async def _retain(settings: Settings) -> None:
                 patient,
                 now,
                 index.reaches,
-                Auditor(publisher, settings.topic_prefix + audit.NAME).tell,
+                auditor.tell,
             ),
             view,
             limits(settings),
@@ -107,6 +110,22 @@ async def _retain(settings: Settings) -> None:
             now,
             steps.step,
         )
+        closer = Closer(
+            surroundings.ledger,
+            rows,
+            truth.closing,
+            terms(settings).shred_latency,
+            writer,
+            socket.gethostname(),
+            patient,
+            now,
+            auditor.tell_closed,
+            steps.step,
+        )
+
+        async def close(planned: Planned, begun: int) -> None:
+            await closer.advance_all(view(), planned.census, begun)
+
         owner = TaskOwner(
             agent,
             surroundings.log,
@@ -118,6 +137,7 @@ async def _retain(settings: Settings) -> None:
             stale=copy.stale,
             now=now,
             hold=holds.declare,
+            close=close,
         )
         stream = ArchiveStream(
             surroundings.connection,
@@ -170,6 +190,24 @@ class Auditor:
             subject="/".join((issued.workspace, issued.source, issued.day, issued.clock)),
             after=Raw(certificate.encode(issued)),
         )
+        await self._send(record)
+
+    async def tell_closed(self, issued: ClosingCertificate) -> None:
+        """As `tell`."""
+        record = AuditRecord(
+            id=issued.name,
+            workspace=issued.workspace,
+            who=issued.worker.id,
+            host=issued.host,
+            at=issued.verified_at,
+            why=f"{issued.reason}: {issued.words}"[:1000],
+            action="retention.closed",
+            subject=issued.workspace,
+            after=Raw(closing_certificate.encode(issued)),
+        )
+        await self._send(record)
+
+    async def _send(self, record: AuditRecord) -> None:
         await self._publisher.send_and_wait(self._topic, audit.record_key(record), audit.codec.encode(record))
 
 

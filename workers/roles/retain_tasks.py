@@ -5,7 +5,7 @@ nothing to do, and what the worker's own plan does not have is passed over.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import structlog
@@ -14,7 +14,7 @@ from topics import retention_tasks
 from topics.retention_tasks import RetentionTask
 from workers.errors import Fatal, Poison, Retryable
 from workers.intake.dispositions import Clock
-from workers.retention.agent import Agent, measure_policy
+from workers.retention.agent import Agent, Planned, measure_policy
 from workers.retention.due import Unusable
 from workers.sealing.keys import Unit, checked_unit
 from workers.store.retry import Hold
@@ -59,6 +59,7 @@ class TaskOwner:
         stale: Callable[[], bool],
         now: Callable[[], int],
         hold: Hold,
+        close: Callable[[Planned, int], Awaitable[None]] | None = None,
     ) -> None:
         self._agent = agent
         self._log = log
@@ -69,6 +70,7 @@ class TaskOwner:
         self._stale = stale
         self._now = now
         self._hold = hold
+        self._close = close  # goes on with closed workspaces, by a plan and the time at which it was begun
         self._slots = asyncio.Semaphore(concurrency)
         self._owned: set[int] = set()
         self._ready = asyncio.Event()  # there is a plan to hold tasks against
@@ -131,6 +133,7 @@ class TaskOwner:
 
     async def plan(self) -> None:
         """One plan, and its tasks if this worker is the one to send them."""
+        begun = self._now()
         try:
             planned = await self._agent.plan()
         except Fatal as error:
@@ -147,6 +150,8 @@ class TaskOwner:
                     )
             except Retryable as error:
                 log.warning("tasks_not_sent", error=error.message, remedy=error.remedy)
+        if self._close is not None:
+            await self._close(planned, begun)
 
     async def _until_fresh(self) -> None:
         """A plan by an old copy would find nothing due."""

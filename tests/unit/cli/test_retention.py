@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from tests.unit.ledger.world import retry
@@ -15,7 +16,9 @@ from workers import opening
 from workers.__main__ import run
 from workers.intake.dispositions import Clock
 from workers.ledger import workspace_terms
-from workers.retention import pending
+from workers.retention import closing, pending
+from workers.retention.closing import Closing
+from workers.retention.closing import Step as ClosingStep
 from workers.retention.pending import Pending, Step
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
@@ -241,3 +244,23 @@ def test_what_comes_too_late_is_named(topics: Topics, capsys: pytest.CaptureFixt
     asyncio.run(pending.begin(topics.store, beginning(gone, Step.DISPOSING), retry()))
     assert run(HELD) == 1
     assert "can't be taken back" in capsys.readouterr().err
+
+
+def test_a_workspace_whose_own_key_is_going_opens_no_more(
+    topics: Topics, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["workspaces", "set", "acme", "--state", "closed"]) == 0
+    begun = Closing(
+        workspace="acme", step=ClosingStep.BEGUN, begun_at=1, policy=(0, 1), words="", attempt="a", by="w"
+    )
+    opening = ["workspaces", "set", "acme", "--state", "open"]
+    asyncio.run(closing.begin(topics.store, begun, retry()))
+    assert run(opening) == 0  # which takes it back
+    assert asyncio.run(closing.read(topics.store, "acme", retry())) is None
+    assert run(["workspaces", "set", "acme", "--state", "closed"]) == 0
+    destroying = msgspec.structs.replace(begun, step=ClosingStep.DESTROYING, attempt="b")
+    asyncio.run(closing.begin(topics.store, destroying, retry()))
+    assert run(HELD) == 1
+    assert "the key of acme itself is being destroyed" in capsys.readouterr().err
+    assert run(opening) == 1
+    assert "its own key is destroyed" in capsys.readouterr().err

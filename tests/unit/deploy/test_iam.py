@@ -36,6 +36,7 @@ PREFIXES = (
     "data/ws=x/from=x.x.quarantine.x",
     "data/ws=x/from=_platform.unclaimed.unclaimed.x",
     "retention/v1/pending/x",
+    "retention/v1/closing/x",
     "retention/v1/approvals/x",
     "retention/v1/index/x",
     "certificates/v1/x",
@@ -77,14 +78,15 @@ MAY: dict[str, dict[str, set[str]]] = {
         READ: {
             *("ledger/v1/x", "probe/x", "certificates/v1/x", *POLICY, *UNITS),
             *("retention/v1/pending/x", "retention/v1/approvals/x", "retention/v1/index/x", *KEYS),
+            "retention/v1/closing/x",
         },
-        # of keys, units' alone: a stolen one can destroy no workspace's, nor what a person put on record
+        # of keys, units' and closed workspaces', no reader's: nor what a person put on record
         WRITE: {
             *("retention/v1/pending/x", "retention/v1/index/x", "certificates/v1/x", "probe/x", *UNITS),
-            *(*UNIT_ROWS, "keys/v1/tombstones/x"),
+            *(*UNIT_ROWS, "keys/v1/ws=x/l1.json", "keys/v1/tombstones/x", "retention/v1/closing/x"),
         },
-        DELETE: {"retention/v1/pending/x", "probe/x"},
-        PURGE: {*UNIT_ROWS, *DATA},
+        DELETE: {"retention/v1/pending/x", "retention/v1/closing/x", "probe/x"},
+        PURGE: {*UNIT_ROWS, "keys/v1/ws=x/l1.json", *DATA},
     },
     # of policy it says what it concluded of hosts, and of keys it makes its snapshots' alone
     "judge": {
