@@ -1,39 +1,46 @@
-"""An archive over many days: customers, their policies, what is committed, and what was kept of it."""
+"""An archive over many days: what customers change, what is committed, and what somebody keeps of it."""
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import NamedTuple
 
 import msgspec
 
 from tests.contract.keystore.world import ROOT
+from tests.integration.retention import child
+from tests.integration.retention.wishes import Customer, Lot, Record, What, Wish
 from tests.unit.ledger.world import MemoryLog, done, log_id
-from topics import audit, workspaces
-from topics.workspaces import Workspace, WorkspaceState
+from topics import workspaces
+from topics.workspaces import Source, Workspace, WorkspaceState
 from workers.by import By
 from workers.intake.batch import Batch
 from workers.intake.dispositions import (
     DEAD_LETTERS,
     PLATFORM,
     UNCLAIMED,
+    Clock,
     Disposition,
     Group,
     clock_of,
 )
-from workers.intake.policy import Policy
-from workers.ledger import policy_commands
+from workers.ledger import policy_commands, workspace_terms
 from workers.ledger.assign import claim
 from workers.ledger.entries import StoredObject, Writer
 from workers.ledger.flush import Flusher
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.policy_commands import open_books
+from workers.retention.holding import recall_kept
 from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
+from workers.sealing.replicas import Replicas
 from workers.sealing.roots import Roots
+from workers.sealing.rows import unit_row
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -49,22 +56,14 @@ class Buckets(NamedTuple):
     keys: Store
 
 
-class Customer(NamedTuple):
-    """Days are numbers from the first: when its retention was set, it was held, it was closed."""
-
-    name: str
-    days: int | None = None
-    set_on: int = 0
-    held_on: int | None = None
-    closed_on: int | None = None
-
-
 class Kept(NamedTuple):
-    """What an attacker, or a careless reader, has a copy of."""
+    """What an attacker, or a careless reader, has a copy of. `sha256`: of the body as it was then."""
 
     stored: StoredObject
     body: bytes
     metadata: dict[str, str]
+    sha256: str
+    versions: tuple[int, int]  # in the data bucket, in the replica
 
 
 class Place(NamedTuple):
@@ -73,19 +72,19 @@ class Place(NamedTuple):
 
 
 class Spread:
-    """Kafka's part: hands workspaces to the copies that follow, and remembers what was audited."""
+    """Kafka's part: keeps the newest record of each workspace, and hands records to who follows."""
 
     def __init__(self) -> None:
-        self.policy = Policy()
-        self.audited: dict[str, int] = {}  # certificate's name → how often
+        self.newest: dict[bytes | None, bytes] = {}
+        self.follow: Callable[[child.Spread], None] = lambda record: None
+
+    def known(self) -> list[child.Spread]:
+        return [child.Spread(key, value) for key, value in self.newest.items()]
 
     async def send_and_wait(self, topic: str, key: bytes | None, value: bytes) -> Place:
         if topic == workspaces.NAME:
-            self.policy.apply_workspace(value, key)
-        elif topic == audit.NAME:
-            record = audit.codec.decode(value)
-            if record.action == "retention.disposed":
-                self.audited[record.id] = self.audited.get(record.id, 0) + 1
+            self.newest[key] = value
+            self.follow(child.Spread(key, value))
         return Place(0, 0)
 
 
@@ -94,18 +93,11 @@ def name_of(number: int) -> str:
     return datetime.fromtimestamp((BEGUN + number * DAY) / 1000, UTC).date().isoformat()
 
 
-def customers(count: int, days: int, rng: random.Random) -> list[Customer]:
-    """Three in five have a retention; three of these, or one of a few, are held; one is closed."""
-    made = [Customer(f"c{number:02d}") for number in range(count)]
-    with_policy = count * 3 // 5
-    for number in range(with_policy):
-        made[number] = made[number]._replace(
-            days=rng.randint(2, max(3, days // 3)), set_on=rng.randrange(max(1, days // 3))
-        )
-    for number in range(min(3, max(1, with_policy // 4))):
-        made[number] = made[number]._replace(held_on=rng.randrange(days // 3, days // 2))
-    made[-1] = made[-1]._replace(closed_on=days // 2)
-    return made
+def lot_of(unit: Unit) -> Lot:
+    """The unit, in the record's words."""
+    ends = datetime.combine(date.fromisoformat(unit.day), datetime.min.time(), UTC).timestamp() * 1000 + DAY
+    quarantined, platform = unit.clock is Clock.QUARANTINE, unit.workspace == PLATFORM
+    return Lot(unit.workspace, unit.source, int(ends), quarantined, platform)
 
 
 class Archive:
@@ -116,7 +108,12 @@ class Archive:
         self.customers = customers
         self.now = BEGUN
         self.spread = Spread()
-        self.kept: list[Kept] = []
+        self.record = Record()
+        self.kept: dict[Unit, list[Kept]] = defaultdict(list)
+        self.rows: dict[Unit, bytes] = {}  # the units' keys, wrapped, as they were when something was sealed
+        self.wishes = 0
+        self.recalled = 0
+        self.too_late = 0
         self._rng = rng
         self._books = open_books(buckets.ledger, self.spread, prefix="", retry=RETRY)
         self._keystore = self.keystore()
@@ -126,33 +123,64 @@ class Archive:
     def keystore(self) -> Keystore:
         return Keystore([self.buckets.keys], Roots([ROOT]), life=300.0, now=lambda: self.now)
 
-    async def change_policies(self, number: int) -> None:
-        """What customers want on day `number`."""
+    async def set_up(self) -> None:
         for each in self.customers:
-            if number == 0:
-                await self._set(each.name, plan="gold")
-            if each.days is not None and number == each.set_on:
-                await self._set(each.name, retention_days=each.days)
-            if number == each.held_on:
-                await self._set(each.name, legal_hold=True)
-            if number == each.closed_on:
-                await self._set(each.name, state=WorkspaceState.CLOSED)
+            sources = tuple(Source(id=source) for source in each.sources)
+            await self._set(
+                each.name,
+                lambda before, sources=sources: msgspec.structs.replace(  # type: ignore[misc] # bound early
+                    before, plan="gold", sources=sources
+                ),
+            )
 
-    async def _set(self, name: str, **fields: object) -> None:
-        def edit(before: Workspace) -> Workspace:
-            return msgspec.structs.replace(before, **fields)
+    @property
+    def all_kept(self) -> list[Kept]:
+        return [kept for objects in self.kept.values() for kept in objects]
 
-        await policy_commands.set_workspace(self._books, name, edit, By("test", "host", "test", self.now))
+    def wanted_on(self, number: int, *, racing: bool) -> list[tuple[Customer, Wish]]:
+        return [
+            (each, wish)
+            for each in self.customers
+            for wish in each.wishes
+            if (wish.day, wish.racing) == (number, racing)
+        ]
+
+    async def grant(self, customer: Customer, wish: Wish) -> None:
+        """As the commands do it: the chain, the topic, and what is under way is taken back.
+
+        What was taken back can be read when it returns.
+        """
+        now = self.now
+        self.record.wished(customer.name, wish, now)
+        stands = await self._set(customer.name, lambda before: _granted(before, wish))
+        recalled = await recall_kept(
+            self.buckets.ledger, Replicas([self.buckets.keys], requests=16), stands, "test", RETRY, now
+        )
+        self.wishes += 1
+        self.recalled += len(recalled.units)
+        self.too_late += len(recalled.too_late)
+        self.record.answered(customer.name, {lot_of(unit) for unit in recalled.too_late}, now)
+        keys = self.keystore()
+        for unit in recalled.units:
+            for kept in self.kept[unit]:
+                (await keys.unit_key(unit, create=False)).open(kept.body, kept.metadata, kept.stored.key)
+
+    async def _set(self, name: str, edit: Callable[[Workspace], Workspace]) -> Workspace:
+        return await policy_commands.set_workspace(
+            self._books, name, edit, By("test", "host", "test", self.now)
+        )
 
     async def commit_day(self, number: int) -> None:
         """One batch: an object of each customer that is open, some quarantined, some nobody's."""
         day = name_of(number)
         groups = [
-            self._group(each.name, "web", day, Disposition.ACCEPTED)
+            self._group(each.name, source, day, Disposition.ACCEPTED)
             for each in self.customers
+            for source in each.sources
             if each.closed_on is None or number < each.closed_on
         ]
-        quarantined = self._rng.sample([group.workspace for group in groups], len(groups) // 6)
+        names = sorted({group.workspace for group in groups})
+        quarantined = self._rng.sample(names, len(names) // 6)
         groups += [self._group(name, "web", day, Disposition.QUARANTINED) for name in quarantined]
         groups.append(self._group(PLATFORM, UNCLAIMED, day, Disposition.QUARANTINED))
         groups.append(self._group(PLATFORM, DEAD_LETTERS, day, Disposition.DEAD_LETTERED))
@@ -196,16 +224,32 @@ class Archive:
         )
         commit = await flusher.flush(head.chain, batch, done(head))
         self._head = commit.head
-        self.kept += await asyncio.gather(*(self._copied(stored) for stored in commit.entry.objects))
+        for unit, kept in await asyncio.gather(*(self._copied(stored) for stored in commit.entry.objects)):
+            self.kept[unit].append(kept)
+        self.record.committed([lot_of(unit_of(stored)) for stored in commit.entry.objects])
 
-    async def _copied(self, stored: StoredObject) -> Kept:
+    async def _copied(self, stored: StoredObject) -> tuple[Unit, Kept]:
         """To the replica, and into a careless reader's pocket. Some are deleted and written again."""
+        again = self._rng.random() < 0.1
         got = await self.buckets.data.get(stored.key)
         await self.buckets.replica.put(stored.key, got.body, metadata=got.metadata)
-        if self._rng.random() < 0.1:
+        if again:
             await self.buckets.replica.delete([stored.key])  # in a bucket with versions: a marker
             await self.buckets.replica.put(stored.key, got.body, metadata=got.metadata)
-        return Kept(stored, got.body, dict(got.metadata))
+        unit = unit_of(stored)
+        self.rows[unit] = (await self.buckets.keys.get(unit_row(unit))).body
+        kept = Kept(
+            stored, got.body, dict(got.metadata), sha256(got.body).hexdigest(), (1, 3 if again else 1)
+        )
+        return unit, kept
+
+
+def _granted(before: Workspace, wish: Wish) -> Workspace:
+    if wish.what is What.SET:
+        return workspace_terms.with_retention(before, wish.source, wish.days)
+    if wish.what is What.CLOSE:
+        return msgspec.structs.replace(before, state=WorkspaceState.CLOSED)
+    return msgspec.structs.replace(before, legal_hold=wish.what is What.HOLD)
 
 
 def unit_of(stored: StoredObject) -> Unit:

@@ -1,6 +1,8 @@
-"""Days in a row: customers come and go, workers dispose and are killed; then it is looked what is there.
+"""Days in a row: customers change their minds, workers dispose and are killed; then it is looked.
 
 `python -m tests.integration.retention.many_days [--days 90] [--customers 50] [--seed N]` on a real server.
+A seed draws customers, what they want and when, and after how many requests each worker is killed; what
+else is on its way then, and how the workers meet, is the machine's.
 """
 
 import argparse
@@ -9,286 +11,189 @@ import os
 import random
 import sys
 import time
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from hashlib import sha256
+from pathlib import Path
 
-from tests.integration.retention.archive import (
-    BEGUN,
-    DAY,
-    HOUR,
-    MINUTE,
-    RETRY,
-    Archive,
-    Buckets,
-    Customer,
-    Kept,
-    customers,
-    name_of,
-    unit_of,
-)
-from tests.integration.retention.mortal import Killed, Life, Mortal
+import structlog
+
+from tests.integration.retention.archive import BEGUN, Archive, Buckets
+from tests.integration.retention.child import Hired
+from tests.integration.retention.crew import Crew
+from tests.integration.retention.judging import Found, judged
+from tests.integration.retention.wishes import DAY, HOUR, MINUTE, Customer, Stage, Wish, customers
 from tests.stack.s3 import S3
-from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock
-from workers.ledger.entries import Writer
-from workers.ledger.unit_chain import head as chain_head
-from workers.ledger.unit_entries import Kind
-from workers.ledger.verify import Verifier
-from workers.retention import certificate, index_audit, names
-from workers.retention.agent import Agent
-from workers.retention.census import Registrar
-from workers.retention.dispose import Disposer, Terms
-from workers.retention.index import UnitIndex
-from workers.retention.plan import Limits
-from workers.retention.truth import Truth
-from workers.roles.retain import Auditor, view_of
-from workers.sealing.keys import Unit
-from workers.sealing.refusals import KeyShredded
-from workers.sealing.replicas import Replicas
-from workers.store.port import Store
 from workers.store.s3 import open_s3
 
-TERMS = Terms(destroy_after=DAY, shred_latency=5 * MINUTE)
-NO_BRAKES = Limits(workspace=1.0, fleet=1.0)
+WORKERS = 2
 AFTER = 4  # days on which nothing comes, so that what is under way ends
+ROUNDS = (2 * HOUR, 3 * HOUR + 30 * MINUTE)  # a day's plan, and what the caches have let go by then
 
 
 @dataclass
-class Found:
-    """What a run left, counted."""
+class Run:
+    """What is known of a run so far; `found` once it was looked."""
 
-    units: int = 0
-    gone: int = 0
-    kept: int = 0
-    certificates: int = 0
-    records: int = 0  # disposed of
+    days: int
+    customers: int
+    seed: int
+    lived: int = 0  # days
     killed: int = 0
-    wrong: list[str] = field(default_factory=list)
+    wishes: int = 0
+    recalled: int = 0
+    too_late: int = 0
+    asked: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)  # by what they went on
+    found: Found | None = None
+    ended_by: str = ""
 
 
-class Workers:
-    """`count` retain workers over one archive. Killed about once in `lives` requests, and started anew."""
-
-    def __init__(self, archive: Archive, count: int, lives: int, rng: random.Random) -> None:
+class Days:
+    def __init__(self, archive: Archive, crew: Crew, run: Run, rng: random.Random) -> None:
         self._archive = archive
-        self._count = count
-        self._lives = lives
+        self._crew = crew
+        self._run = run
         self._rng = rng
-        self._agents: dict[int, Agent] = {}
-        self.killed = 0
+        self._begun = time.monotonic()
 
-    async def work(self, *, mortal: bool = True) -> None:
-        """Each plans, and works off its plan, beside the others, however often it is killed meanwhile."""
-        await asyncio.gather(*(self._work(number, mortal) for number in range(self._count)))
+    async def live(self, tell: Callable[[str], None]) -> None:
+        await self._archive.set_up()
+        for number in range(self._run.days + AFTER):
+            await self._day(number)
+            self._run.lived += 1
+            tell(self._progress())
+        for _ in range(2):
+            self._archive.now += 10 * MINUTE
+            await self._work([], mortal=False)
+        self._count()
 
-    async def _work(self, number: int, mortal: bool) -> None:
-        while True:
-            if number not in self._agents or not mortal:
-                self._agents[number] = self._agent(f"retain-{number}", self._lives if mortal else 0)
-            agent = self._agents[number]
-            try:
-                planned = await agent.plan()
-                units = sorted(planned.may_go)
-                self._rng.shuffle(units)
-                for unit in units:
-                    await agent.advance(unit)
-            except Killed:
-                self.killed += 1
-                del self._agents[number]  # with all that it knew
-                continue
-            if agent.failures:
-                raise AssertionError(agent.failures)
-            return
-
-    def _agent(self, name: str, lives: int) -> Agent:
-        life = Life(self._rng, lives)
-        ledger, data, replica, keys = (Mortal(store, life) for store in self._archive.buckets)
-
-        def now() -> int:
-            return self._archive.now
-
-        def view():  # type: ignore[no-untyped-def] # inferred
-            return view_of(self._archive.spread.policy, stale=False)
-
-        index = UnitIndex(ledger, RETRY, now)
-        disposer = Disposer(
-            ledger,
-            [data, replica],
-            Replicas([keys], requests=16),
-            index,
-            Truth(ledger, view, now, RETRY).verdict,
-            TERMS,
-            Writer(name, "test"),
-            "host",
-            RETRY,
-            now,
-            index.reaches,
-            Auditor(self._archive.spread, "audit").tell,  # type: ignore[arg-type] # it only sends
-        )
-        return Agent(
-            ledger,
-            Registrar(ledger, index, RETRY, keeps=True),
-            disposer,
-            view,
-            NO_BRAKES,
-            RETRY,
-            now,
-            lambda: None,
-        )
-
-
-async def lived(archive: Archive, workers: Workers, days: int) -> None:
-    for number in range(days + AFTER):
+    async def _day(self, number: int) -> None:
+        archive, begun = self._archive, time.monotonic()
         archive.now = BEGUN + number * DAY + 30 * MINUTE
-        await archive.change_policies(number)
-        if number < days:
+        for customer, wish in archive.wanted_on(number, racing=False):
+            await archive.grant(customer, wish)
+        if number < self._run.days:
             await archive.commit_day(number)
-        for at in (2 * HOUR, 3 * HOUR):  # a day's plan, and what the caches have let go by then
+        self._run.seconds["commits"] += int((time.monotonic() - begun) * 1000)
+        for at, racing in zip(ROUNDS, (archive.wanted_on(number, racing=True), []), strict=True):
             archive.now = BEGUN + number * DAY + at
-            await workers.work()
-    for _ in range(2):
-        archive.now += 10 * MINUTE
-        await workers.work(mortal=False)
+            await self._work(racing)
 
-
-def wanted(customer: Customer | None, unit: Unit, end: int) -> bool | None:
-    """Whether the unit must be gone at the end of day `end`; None where both would be right.
-
-    Written from docs/retention.md, not from the code. Numbers are days.
-    """
-    day = next(number for number in range(end + 1) if name_of(number) == unit.day)
-    due = _due(customer, unit, day)
-    if due is None or due > end:
-        return False
-    held_on = None if customer is None else customer.held_on
-    if held_on is not None and due + 1 > held_on:
-        return False
-    if held_on is not None and due + 2 > held_on:
-        return None
-    return True if due + 2 <= end else None
-
-
-def _due(customer: Customer | None, unit: Unit, day: int) -> int | None:
-    """The day on which a unit of `day` becomes due; None: never."""
-    if customer is None:
-        return day + 1 + (7 if unit.source == UNCLAIMED else 30)
-    found = []
-    if customer.days is not None:
-        days = min(customer.days, 30) if unit.clock is Clock.QUARANTINE else customer.days
-        found.append(max(day + 1 + days, customer.set_on + 1))
-    if unit.clock is Clock.QUARANTINE:
-        found.append(day + 1 + 30)
-    if customer.closed_on is not None:
-        found.append(customer.closed_on + 1)
-    return min(found, default=None)
-
-
-async def judged(archive: Archive, days: int) -> Found:
-    """Holds every unit against what was wanted, byte by byte."""
-    found = Found()
-    by_unit: dict[Unit, list[Kept]] = defaultdict(list)
-    for kept in archive.kept:
-        by_unit[unit_of(kept.stored)].append(kept)
-    named = {customer.name: customer for customer in archive.customers}
-    certified = Counter(
-        [place.unit async for place in certificate.issued(archive.buckets.ledger, RETRY, names.CERTIFICATES)]
-    )
-    versions = [await _versions(store) for store in (archive.buckets.data, archive.buckets.replica)]
-    for unit, objects in sorted(by_unit.items()):
-        found.units += 1
-        must = wanted(None if unit.workspace == PLATFORM else named[unit.workspace], unit, days + AFTER - 1)
-        there = [sum(versions_of.get(kept.stored.key, 0) for kept in objects) for versions_of in versions]
-        gone = not any(there)
-        if must is not None and gone is not must:
-            found.wrong.append(f"{'/'.join(unit)} is {'gone' if gone else 'there'}")
-        if gone:
-            await _look_gone(archive, unit, objects, certified[unit], found)
-        else:
-            await _look_kept(archive, unit, objects, certified[unit], found)
-    found.certificates = certified.total()
-    if strangers := certified.keys() - by_unit.keys():
-        found.wrong.append(f"certificates of units that there never were: {strangers}")
-    if set(archive.spread.audited) != {each.name for each in await _all_certificates(archive)}:
-        found.wrong.append("the audit topic does not have each certificate")
-    report = await Verifier(archive.buckets.ledger, archive.buckets.data, RETRY).run()
-    await index_audit.audit(archive.buckets.ledger, RETRY, report)
-    found.wrong += [str(finding) for finding in report.findings]
-    return found
-
-
-async def _look_gone(
-    archive: Archive, unit: Unit, objects: list[Kept], certificates: int, found: Found
-) -> None:
-    found.gone += 1
-    name = "/".join(unit)
-    for kept in objects:
+    async def _work(self, racing: list[tuple[Customer, Wish]], *, mortal: bool = True) -> None:
+        """The workers go through, and meanwhile customers change their minds."""
+        begun, now, record = time.monotonic(), self._archive.now, self._archive.record
+        busy = sum(
+            any(state.stage is not Stage.GONE for state in states) and record.due(lot, now)
+            for lot, states in record.states.items()
+        )
+        working = asyncio.create_task(self._crew.work(now, mortal=mortal))
         try:
-            key = await archive.keystore().unit_key(unit, create=False)
-            key.open(kept.body, kept.metadata, kept.stored.key)
-            found.wrong.append(f"{name} can still be read by who has kept it")
-        except KeyShredded:
-            pass
-    disposals = [
-        entry
-        for entry in (await chain_head(archive.buckets.ledger, unit, RETRY)).entries
-        if entry.kind is Kind.DISPOSE
-    ]
-    records = sum(each.count for entry in disposals for each in entry.consumed)
-    found.records += records
-    if len(disposals) != certificates or certificates != 1:
-        found.wrong.append(f"{name}: {len(disposals)} disposals, {certificates} certificates")
-    if records != sum(kept.stored.records for kept in objects):
-        found.wrong.append(f"{name}: {records} records disposed of")
+            for (customer, wish), steps in zip(
+                racing, sorted(self._rng.randrange(2 * busy + 1) for _ in racing), strict=True
+            ):
+                await self._stepped(working, steps)
+                await self._archive.grant(customer, wish)
+            await working
+        finally:
+            working.cancel()
+        record.worked(now)
+        self._run.seconds["workers"] += int((time.monotonic() - begun) * 1000)
+        self._count()
 
+    async def _stepped(self, working: "asyncio.Task[None]", steps: int) -> None:
+        """Returns once the workers have taken so many steps, or are through."""
 
-async def _look_kept(
-    archive: Archive, unit: Unit, objects: list[Kept], certificates: int, found: Found
-) -> None:
-    found.kept += 1
-    name = "/".join(unit)
-    if certificates:
-        found.wrong.append(f"{name} is there, and certified to be gone")
-    for kept in objects:
-        for store in (archive.buckets.data, archive.buckets.replica):
-            got = await store.get(kept.stored.key)
-            if sha256(got.body).hexdigest() != kept.stored.sha256:
-                found.wrong.append(f"{store.name}/{kept.stored.key} was changed")
+        async def reached() -> None:
+            async with self._crew.stepped:
+                await self._crew.stepped.wait_for(lambda: self._crew.steps >= steps)
 
+        waiting = asyncio.create_task(reached())
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
 
-async def _versions(store: Store) -> Counter[str]:
-    """Versions and delete markers, by key."""
-    return Counter([version.key async for version in store.versions("data/")])
+    def _count(self) -> None:
+        run, archive = self._run, self._archive
+        run.killed, run.asked, run.outcomes = self._crew.killed, self._crew.asked, self._crew.outcomes
+        run.wishes, run.recalled, run.too_late = archive.wishes, archive.recalled, archive.too_late
 
-
-async def _all_certificates(archive: Archive) -> list[certificate.Certificate]:
-    return [each async for each in certificate.read_all(archive.buckets.ledger, RETRY, names.CERTIFICATES)]
+    def _progress(self) -> str:
+        run = self._run
+        stages = Counter(
+            max(state.stage for state in states) if len(states) == 1 else "either"
+            for states in self._archive.record.states.values()
+        )
+        return (
+            f"day {run.lived}/{run.days + AFTER}, {time.monotonic() - self._begun:.0f} s: "
+            f"{sum(stages.values())} units, {stages[Stage.GONE]} gone, {stages[Stage.DISABLED]} disabled; "
+            f"{run.killed} kills, {run.asked.total()} requests, {run.wishes} changes, {run.recalled} recalled"
+        )
 
 
 @asynccontextmanager
-async def buckets_on(server: S3) -> AsyncIterator[Buckets]:
-    """Four fresh buckets with versions."""
-    opened = [
-        await open_s3(server.versioned_bucket(), endpoint=server.endpoint, region=server.region)
-        for _ in range(4)
-    ]
+async def buckets_on(server: S3) -> AsyncIterator[tuple[Buckets, tuple[str, ...]]]:
+    """Four fresh buckets with versions, and their names."""
+    names = tuple(server.versioned_bucket() for _ in range(4))
+    opened = [await open_s3(name, endpoint=server.endpoint, region=server.region) for name in names]
     try:
-        yield Buckets(*opened)
+        yield Buckets(*opened), names
     finally:
         for store in opened:
             await store.close()
 
 
-async def run(server: S3, *, days: int, count: int, seed: int, workers: int = 2, lives: int = 400) -> Found:
-    rng = random.Random(seed)
-    async with buckets_on(server) as buckets:
-        archive = Archive(buckets, customers(count, days, rng), rng)
-        crew = Workers(archive, workers, lives, rng)
-        await lived(archive, crew, days)
-        found = await judged(archive, days)
-        found.killed = crew.killed
-        return found
+async def go(server: S3, run: Run, *, lives: int, tell: Callable[[str], None] = lambda line: None) -> None:
+    """Fills `run`, as far as it gets."""
+    rng = random.Random(run.seed)
+    async with buckets_on(server) as (buckets, names):
+        archive = Archive(buckets, customers(run.customers, run.days, rng), rng)
+        hired = [
+            Hired(
+                f"retain-{number}",
+                server.endpoint,
+                server.region,
+                (server.access_key, server.secret_key),
+                names,
+            )
+            for number in range(WORKERS)
+        ]
+        crew = Crew(hired, lives, run.seed, archive.spread.known)
+        archive.spread.follow = crew.spread
+        try:
+            await Days(archive, crew, run, random.Random(f"{run.seed}/moments")).live(tell)
+        finally:
+            crew.close()
+        begun = time.monotonic()
+        run.found = await judged(archive, server, crew.audited)
+        run.seconds["looking"] += int((time.monotonic() - begun) * 1000)
+
+
+def told(run: Run, command: str) -> str:
+    """Lines for docs/evidence/retention.md."""
+    spent = ", ".join(f"{what} {ms / 1000:.0f} s" for what, ms in run.seconds.items())
+    lines = [
+        f"`{command}`: {run.lived} days ({AFTER} without records), {run.customers} customers; {spent}.",
+        "",
+        f"- Workers killed by SIGKILL: {run.killed}. Changes of policy: {run.wishes}; they took back "
+        f"{run.recalled} disposals, and were told of {run.too_late} that it was too late.",
+        "- Requests: " + ", ".join(f"{kind} {count:,}" for kind, count in run.asked.most_common()) + ".",
+        "- Steps: " + ", ".join(f"{kind} {count:,}" for kind, count in run.outcomes.most_common()) + ".",
+    ]
+    if run.found is not None:
+        found = run.found
+        lines += [
+            f"- {found.units:,} units: {found.gone:,} gone, {found.kept:,} kept with {found.objects:,} "
+            f"objects; {found.undecided} of which either would be right; {found.certificates:,} "
+            f"certificates, {found.records:,} records disposed of.",
+            f"- Who had kept bodies, metadata and wrapped keys was refused {found.refused:,} times.",
+            f"- Wrong: {len(found.wrong)}.",
+            *(f"  - {each}" for each in found.wrong[:50]),
+        ]
+    if run.ended_by:
+        lines.append(f"- Ended before its end by {run.ended_by}")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> int:
@@ -299,23 +204,25 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--customers", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--lives", type=int, default=1000, help="requests between two kills of a worker")
+    parser.add_argument("--result", type=Path, default=ladder.STACK / "retention-days.md")
     asked = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     server = s3_on(ladder.s3())
     server.start()
     os.environ |= {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    run = Run(asked.days, asked.customers, asked.seed)
     try:
-        begun = time.monotonic()
-        found = asyncio.run(run(server, days=asked.days, count=asked.customers, seed=asked.seed))
-        print(f"seed {asked.seed}: {time.monotonic() - begun:.0f} s")
-        print(
-            f"{found.units} units: {found.gone} gone, {found.kept} kept; {found.certificates} certificates, "
-            f"{found.records} records disposed of; workers killed {found.killed} times"
-        )
-        for each in found.wrong[:50]:
-            print(f"WRONG: {each}")
-        return int(bool(found.wrong))
+        asyncio.run(go(server, run, lives=asked.lives, tell=lambda line: print(line, flush=True)))
+    except BaseException as error:
+        run.ended_by = repr(error)[:2000]
+        raise
     finally:
+        command = f"make retention-days DAYS={run.days} CUSTOMERS={run.customers} SEED={run.seed}"
+        asked.result.write_text(told(run, command))
+        print(f"{told(run, command)}written to {asked.result}", flush=True)
         server.close()
+    return int(bool(run.found is None or run.found.wrong))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.retention.archive import DAY, Archive, Buckets, Customer
-from tests.integration.retention.test_role import EAGER, PAST, closed
+from tests.integration.retention.archive import DAY, Archive, Buckets
+from tests.integration.retention.test_role import EAGER, FIVE_DAYS, PAST, closed
+from tests.integration.retention.wishes import Customer
 from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
 from tests.system.fleet import Fleet, Worker, wait_until
@@ -38,10 +39,12 @@ async def archive(fleet: Fleet, s3: S3) -> AsyncIterator[Archive]:
     """Two days of two customers, both long past what they keep; the topic says nothing of it yet."""
     store = await open_s3(fleet.bucket, endpoint=s3.endpoint, region=s3.region)
     replica = await open_s3(s3.versioned_bucket(), endpoint=s3.endpoint, region=s3.region)
-    people = [Customer("c00", days=5), Customer("c01", days=5)]
+    people = [Customer("c00", wishes=(FIVE_DAYS,)), Customer("c01", wishes=(FIVE_DAYS,))]
     archive = Archive(Buckets(store, store, replica, store), people, random.Random(1))
     archive.now = time.time_ns() // 1_000_000 - 3 * DAY
-    await archive.change_policies(0)
+    await archive.set_up()
+    for customer, wish in archive.wanted_on(0, racing=False):
+        await archive.grant(customer, wish)
     for number in PAST:
         await archive.commit_day(number)
     yield archive
@@ -151,7 +154,9 @@ async def test_nothing_goes_by_a_policy_that_is_empty_garbage_stale_or_out_of_re
 
         # and all of it was due
         fleet.run("policy", "publish")
-        units = len({(kept.stored.workspace, kept.stored.source, kept.stored.day) for kept in archive.kept})
+        units = len(
+            {(kept.stored.workspace, kept.stored.source, kept.stored.day) for kept in archive.all_kept}
+        )
         watched.wait_for("strongroom_retention_disposals_total", units - 1)
         assert worker.stop() == 0
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.retention.archive import DAY, Archive, Buckets, Customer
+from tests.integration.retention.archive import DAY, Archive, Buckets
+from tests.integration.retention.wishes import Customer, What, Wish
 from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
 from tests.system.fleet import Fleet, wait_until
@@ -17,6 +18,7 @@ from workers.store.s3 import open_s3
 pytestmark = pytest.mark.integration
 
 PAST = range(-40, -38)  # days
+FIVE_DAYS = Wish(0, What.SET, racing=False, days=5)
 EAGER = {
     "STRONGROOM_RETAIN_DELETE": "true",
     "STRONGROOM_RETAIN_INTERVAL": "1",
@@ -47,10 +49,12 @@ async def filled(fleet: Fleet, s3: S3) -> Archive:
     """Two days of two customers, long ago; one keeps for five days, and has said so three days ago."""
     store = await open_s3(fleet.bucket, endpoint=s3.endpoint, region=s3.region)
     replica = await open_s3(s3.versioned_bucket(), endpoint=s3.endpoint, region=s3.region)
-    people = [Customer("c00", days=5), Customer("c01")]
+    people = [Customer("c00", wishes=(FIVE_DAYS,)), Customer("c01")]
     archive = Archive(Buckets(store, store, replica, store), people, random.Random(1))
     archive.now = time.time_ns() // 1_000_000 - 3 * DAY
-    await archive.change_policies(0)
+    await archive.set_up()
+    for customer, wish in archive.wanted_on(0, racing=False):
+        await archive.grant(customer, wish)
     for number in PAST:
         await archive.commit_day(number)
     return archive
@@ -80,8 +84,8 @@ async def test_what_is_due_goes_with_proof_though_a_worker_is_killed(fleet: Flee
     report = fleet.json("verify", code=1)
     assert report["kinds"] == {"missing_fleet": 1}  # no archive worker has ever started here
     assert report["became"] == {"disposed": sum(row["records"] for row in due)}
-    gone = [kept.stored for kept in archive.kept if kept.stored.workspace != "c01"]
-    left = [kept.stored for kept in archive.kept if kept.stored.workspace == "c01"]
+    gone = [kept.stored for kept in archive.all_kept if kept.stored.workspace != "c01"]
+    left = [kept.stored for kept in archive.all_kept if kept.stored.workspace == "c01"]
     for store in (archive.buckets.data, archive.buckets.replica):
         there = {version.key async for version in store.versions("data/")}
         assert there == {stored.key for stored in left}
