@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate simulate-origins fuzz model torture bench bench-revocation retention-days retention-doubt soak stack stack-down clean
+.PHONY: help run test lint format simulate simulate-origins browser-origins fuzz model torture bench bench-revocation retention-days retention-doubt soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after
 
 bench-revocation: $(VENV)/dev.stamp stack  ## how soon 8 workers under full load refuse a revoked key (ARGS go to it)
 	@$(BIN)/python -m tests.benchmarks.bench_revocation $(ARGS)
+
+browser-origins: $(VENV)/dev.stamp stack  ## copies of a shop in a real Chromium with Segment's SDK: caught, released, blocked (needs npm)
+	@$(BIN)/python -m tests.system.browser.origins
 
 retention-days: $(VENV)/dev.stamp stack  ## days of retention in a row, workers killed on the way (DAYS=n CUSTOMERS=n SEED=n)
 	@$(BIN)/python -m tests.integration.retention.many_days $(if $(DAYS),--days $(DAYS)) $(if $(CUSTOMERS),--customers $(CUSTOMERS)) $(if $(SEED),--seed $(SEED)) $(ARGS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import json
 import os
 import shutil
 import ssl
@@ -138,6 +139,15 @@ class Tab:
         self._events.clear()
         result = await self.call("Page.navigate", url=url)
         assert "errorText" not in result, f"{url}: {result['errorText']}"
+        await self._loaded()
+
+    async def click(self, selector: str) -> None:
+        """On a link; returns when the page that it leads to has loaded."""
+        self._events.clear()
+        await self.evaluate(f"document.querySelector({json.dumps(selector)}).click()")
+        await self._loaded()
+
+    async def _loaded(self) -> None:
         async with asyncio.timeout(ANSWER_S):
             while "Page.loadEventFired" not in self._events:
                 await self._receive()

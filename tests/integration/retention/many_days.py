@@ -205,7 +205,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     parser.add_argument("--lives", type=int, default=1000, help="requests between two kills of a worker")
-    parser.add_argument("--result", type=Path, default=ladder.STACK / "retention-days.md")
+    parser.add_argument("--result", type=Path, default=ladder.STACK / "retention-days.txt")
     asked = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     server = s3_on(ladder.s3())
