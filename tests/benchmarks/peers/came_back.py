@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 import zstandard
@@ -16,24 +16,22 @@ if TYPE_CHECKING:
 
 
 def stored(s3: S3, bucket: str) -> tuple[int, int]:
-    """Objects and bytes, checkpoints left out."""
-    sizes = [
-        each["Size"]
-        for page in s3.client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-        for each in page.get("Contents", ())
-        if not each["Key"].startswith("checkpoints/")
-    ]
+    """Objects and bytes."""
+    sizes = [each["Size"] for each in _listed(s3.client, bucket)]
     return len(sizes), sum(sizes)
 
 
 def zstd_objects(given: "Given") -> Iterator[bytes]:
     client = boto3.client("s3", endpoint_url=given.fleet.endpoint)
     unpack = zstandard.ZstdDecompressor()
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=given.bucket):
-        for each in page.get("Contents", ()):
-            if not each["Key"].startswith("checkpoints/"):
-                body = client.get_object(Bucket=given.bucket, Key=each["Key"])["Body"].read()
-                yield unpack.decompressobj().decompress(body)
+    for each in _listed(client, given.bucket):
+        body = client.get_object(Bucket=given.bucket, Key=each["Key"])["Body"].read()
+        yield unpack.decompressobj().decompress(body)
+
+
+def _listed(client: Any, bucket: str) -> Iterator[Any]:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+        yield from page.get("Contents", ())
 
 
 def counted(parts: Iterable[bytes], given: "Given") -> str:
