@@ -47,6 +47,10 @@ def variable(property_name: str) -> str:
     return "KAFKA_" + property_name.upper().replace("-", "___").replace(".", "_")
 
 
+# as S3 it keeps connections open; not a line of log a request
+VERSITYGW = ("--health", "/health", "--keep-alive", "--quiet")
+
+
 class VersitygwContainer(StackContainer):
     """versitygw over a directory, with old versions in another; answers on `port` of the host.
 
@@ -64,4 +68,5 @@ class VersitygwContainer(StackContainer):
         if shows is not None:
             self.with_volume_mapping(str(shows.cert_file.parent), "/tls", "ro")
             tls = f"--cert /tls/{shows.cert_file.name} --key /tls/{shows.key_file.name} "
-        self.with_command(f"--port :7070 --health /health {tls}posix --versioning-dir /versions /data")
+        options = f"--port :7070 {' '.join(VERSITYGW)} {tls}"
+        self.with_command(f"{options}posix --versioning-dir /versions /data")

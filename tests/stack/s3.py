@@ -14,7 +14,7 @@ import boto3  # type: ignore[import-untyped]  # ships no types
 from botocore.config import Config  # type: ignore[import-untyped]  # ships no types
 
 from tests.stack.authority import Authority, Identity
-from tests.stack.containers import VersitygwContainer
+from tests.stack.containers import VERSITYGW, VersitygwContainer
 from tests.stack.ladder import NoStack, Rung
 from tests.stack.servers import ChildServer, ContainerServer, ExternalServer, Server, free_ports, wait_until
 
@@ -107,7 +107,7 @@ def _native_versitygw(binary: str, port: int, shows: Identity | None) -> ChildSe
     return ChildServer(
         "s3",
         lambda folder: [
-            *(binary, "--port", f"127.0.0.1:{port}", "--health", "/health"),
+            *(binary, "--port", f"127.0.0.1:{port}", *VERSITYGW),
             *(("--cert", str(shows.cert_file), "--key", str(shows.key_file)) if shows else ()),
             *("posix", "--versioning-dir", f"{folder}/versions", f"{folder}/data"),
         ],
