@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 
 from workers.intake.policy import Applied, Policy
+from workers.intake.samples import Samples
 from workers.intake.sort import Record, Sorter, Sorting
 from workers.roles.owner import Owner
 from workers.stream.chunk import Chunk
@@ -77,9 +78,16 @@ class _Notebook:
             self._partition = chunk.partition
             await take(owner, chunk)
 
-        def sorting(sorter: Sorter, records: Sequence[Record], *, now: int, into: Sorting) -> None:
+        def sorting(
+            sorter: Sorter,
+            records: Sequence[Record],
+            *,
+            now: int,
+            into: Sorting,
+            seen: Samples | None = None,
+        ) -> None:
             began = time.time_ns()
-            sort(sorter, records, now=now, into=into)
+            sort(sorter, records, now=now, into=into, seen=seen)
             if records:
                 ended = time.time_ns()
                 note = Decided(self._partition, records[0].offset, records[-1].offset, began, ended)
