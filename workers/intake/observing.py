@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from heapq import nsmallest
 from ipaddress import IPv6Address, ip_address
-from typing import Literal, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from topics.origin_observations import MAX_PAGES, MAX_SHARES, SKETCH, OriginObservation
-from workers.intake import envelope
 from workers.intake.dispositions import Decision
 from workers.intake.facts import Account, Page, exact_inputs, page_inputs
 from workers.intake.samples import Group
+from workers.intake.visit import Visit, VisitReader
 from workers.origins.hosts import web_host
 
 HOSTS_PER_KEY = 64  # of a span; those with the most records
@@ -49,37 +47,6 @@ class HashKey(NamedTuple):
         return int.from_bytes(blake2b(data, digest_size=8, key=self.key).digest())
 
 
-class _Page(envelope.Page):
-    path: str | None = None
-    title: str | None = None
-
-
-class _Context(envelope.Context):
-    page: _Page | None = None
-
-
-class _Event(envelope.Event, rename="camel"):
-    anonymous_id: str | int | None = None
-    user_id: str | int | None = None
-    context: _Context | None = None
-
-
-class _Record(msgspec.Struct, rename="camel"):
-    """An envelope with what identifies a visitor and a page."""
-
-    v: Literal[1]
-    write_key: str
-    received_at: str
-    event: _Event
-    origin: str | None = None
-    referer: str | None = None
-    ip: str | None = None
-    user_agent: str | None = None
-
-
-_decode = msgspec.json.Decoder(_Record).decode
-
-
 @dataclass
 class _Host:
     own: bool
@@ -102,10 +69,13 @@ def observe(
     A record that was kept stands for as many as its group had a kept one: counts are of all, sets of these.
     """
     hosts: dict[tuple[str, str], _Host] = {}
+    reader = VisitReader()
     for group in groups.values():
         weight = group.records / len(group.kept) if group.kept else 0.0
         for line in group.kept:
-            _see(line, weight, account, hashed, hosts)
+            visit = reader.read(line)
+            if visit is not None:
+                _see(visit, weight, account, hashed, hosts)
     decision = next(iter(groups))
     of_key: Counter[str] = Counter()
     for (key, name), host in sorted(hosts.items(), key=lambda each: -each[1].records):
@@ -115,34 +85,28 @@ def observe(
 
 
 def _see(
-    line: bytes, weight: float, account: Account, hashed: HashKey, hosts: dict[tuple[str, str], _Host]
+    visit: Visit, weight: float, account: Account, hashed: HashKey, hosts: dict[tuple[str, str], _Host]
 ) -> None:
-    try:
-        record = _decode(line)
-    except envelope.REFUSED:
-        return  # of odd types: the archive takes it, but it says nothing that could be compared
-    read = envelope.Envelope(1, record.write_key, "", record.event, record.origin, record.referer)
+    read = visit.envelope
     page = Page(exact_inputs(page_inputs(read), read))
     name, own = _host(page, account)
     if name is None or len(name) > LONGEST_HOST:
         return
-    host = hosts.setdefault((record.write_key, name), _Host(own))
+    host = hosts.setdefault((read.write_key, name), _Host(own))
     host.records += weight
     _count(host.claims, (page.claim or "")[:LONGEST_HOST], weight)
-    shown = record.event.context.page if record.event.context is not None else None
-    if shown is not None:
-        if (shown.path or shown.title) and len(host.pages) < MAX_PAGES:
-            host.pages.add(hashed.hash("page", f"{shown.path or ''}\n{shown.title or ''}"))
-        if shown.referrer and web_host(shown.referrer) == name:
-            host.self_referrals += weight
-    if record.event.anonymous_id:
-        host.visitors.add(hashed.hash("anonymous", str(record.event.anonymous_id)))
-    if record.event.user_id:
-        host.users.add(hashed.hash("user", str(record.event.user_id)))
-    if (network := network_of(record.ip)) is not None:
+    if (visit.path or visit.title) and len(host.pages) < MAX_PAGES:
+        host.pages.add(hashed.hash("page", f"{visit.path or ''}\n{visit.title or ''}"))
+    if read.page is not None and read.page.referrer and web_host(read.page.referrer) == name:
+        host.self_referrals += weight
+    if visit.anonymous_id:
+        host.visitors.add(hashed.hash("anonymous", str(visit.anonymous_id)))
+    if visit.user_id:
+        host.users.add(hashed.hash("user", str(visit.user_id)))
+    if (network := network_of(visit.ip)) is not None:
         _count(host.networks, f"{hashed.hash('network', network):016x}", weight)
-    if record.user_agent:
-        _count(host.browsers, f"{hashed.hash('browser', record.user_agent):016x}", weight)
+    if visit.user_agent:
+        _count(host.browsers, f"{hashed.hash('browser', visit.user_agent):016x}", weight)
     if not own and page.witness is not None and not page.witness_is_rehost and _is_own(page.claim, account):
         host.shadows += weight
 

@@ -12,7 +12,7 @@ import structlog
 
 from topics.origin_observations import OriginObservation, codec, record_key
 from topics.workspaces import Workspace
-from workers.errors import StrongroomError
+from workers.errors import Fatal, StrongroomError
 from workers.intake.dispositions import Decision
 from workers.intake.facts import Account
 from workers.intake.observing import HashKey, Span, observe
@@ -25,6 +25,7 @@ log = structlog.get_logger()
 WAITING_BYTES_MAX = 64 * 1024 * 1024  # of kept records: where more wait, the oldest go
 AT_ONCE = 100  # rows on their way
 LAST_WORD = 2.0  # seconds that the end of a worker grants to what still waits
+DEFECT = "This is a defect of the program: report it"
 PURPOSE = b"strongroom origin-observations"  # of the hashes' key: a format, it never changes
 
 
@@ -108,7 +109,11 @@ class ObservationReports:
         except StrongroomError as error:
             metrics.OBSERVATIONS_DROPPED.inc()
             return error
-        rows = list(observe(span, groups, Account(known, source), key))
+        try:
+            rows = list(observe(span, groups, Account(known, source), key))
+        except Exception as error:  # what a stranger sent must not end the archive
+            metrics.OBSERVATIONS_DROPPED.inc()
+            return Fatal(f"{type(error).__name__} while observing", remedy=DEFECT)
         failed = None
         for at in range(0, len(rows), AT_ONCE):
             sent = map(self._send_row, rows[at : at + AT_ONCE])

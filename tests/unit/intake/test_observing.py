@@ -156,11 +156,6 @@ def test_a_page_a_visitor_and_a_user_of_one_name_have_different_hashes() -> None
     assert len({HASHED.hash(kind, "same") for kind in ("page", "anonymous", "user")}) == 3
 
 
-def test_odd_types_are_left_out() -> None:
-    assert observed(hit(COPY, page={"title": 7})) == {}
-    assert "copy.example" in observed(hit(COPY, userId=7, page={"title": "half \ud83d"}), hit(COPY, 1))
-
-
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [

@@ -1,14 +1,18 @@
 """Observations are told beside the flushes: what can not be told is dropped and counted; nothing waits."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.intake.making import envelope, key_record, policy_of, workspace_record
 from topics.origin_observations import OriginObservation, codec
 from workers.errors import Fatal, Retryable, StrongroomError
 from workers.intake.dispositions import Decision, Disposition
+from workers.intake.observing import observe
 from workers.intake.samples import Samples
 from workers.ledger.names import ChainId
 from workers.observe import metrics
@@ -109,3 +113,27 @@ async def test_nobody_is_told_of_a_workspace_that_is_not_known() -> None:
     telling.tell(CHAIN, samples("a.example", workspace="nobody"))
     await telling.stop()
     assert broker.sent == []
+
+
+async def test_a_fault_while_observing_drops_the_span_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker, before = Broker(), dropped()
+    telling = reports(broker)
+    broken = True
+
+    def failing(*given: Any) -> Iterator[OriginObservation]:
+        if broken:
+            raise TypeError("planted")
+        yield from observe(*given)
+
+    monkeypatch.setattr(observations, "observe", failing)
+    telling.tell(CHAIN, samples("a.example"))
+    with capture_logs() as logged:
+        await telling.stop()
+    assert (broker.sent, dropped() - before) == ([], 1)
+    assert [line["error"] for line in logged] == ["TypeError while observing"]  # and nothing that was sent
+    broken = False
+    telling.tell(CHAIN, samples("b.example"))
+    await telling.stop()
+    assert [row.host for row in broker.sent] == ["b.example"]
