@@ -51,7 +51,7 @@ class Gate:
         return refusal
 
     def holds(self, method: str, path: str) -> bool:
-        return method == "PUT" and f"/{self.prefix}" in path and not self.open.is_set()
+        return method == "PUT" and f"/{self.prefix}" in unquote(path) and not self.open.is_set()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -7,7 +7,7 @@ import msgspec
 
 from topics.times import iso_ms
 from topics.workspaces import Workspace, WorkspaceState
-from workers.cli import output, retention_units, running
+from workers.cli import output, retention_certificates, retention_run, retention_units, running
 from workers.cli.workspace_changes import changed, standing, taken_back
 from workers.cli.workspaces import FOREVER, Days
 from workers.errors import Poison
@@ -25,7 +25,7 @@ def retention() -> None:
     """Set how long records are kept, and hold what must not go."""
 
 
-for _command in retention_units.COMMANDS:
+for _command in (*retention_units.COMMANDS, *retention_run.COMMANDS, *retention_certificates.COMMANDS):
     retention.add_command(_command)
 
 

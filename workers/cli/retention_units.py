@@ -1,33 +1,23 @@
-"""`strongroom retention plan` and its like: what is due, what goes, and the proof of what has gone."""
-
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from importlib.metadata import version
-from typing import NamedTuple
+"""`strongroom retention plan` and its like: what is due and what goes, and why."""
 
 import click
 
-from topics import audit
 from topics.times import iso_ms
 from workers import opening
 from workers.cli import output, running
 from workers.cli.policy import asked_by
 from workers.errors import Poison
-from workers.ledger.entries import Writer
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
-from workers.retention import approvals, certificate, explain, index_copy, names
-from workers.retention.agent import Agent, planned_from
+from workers.retention import approvals, explain, index_copy, names
+from workers.retention.agent import planned_from
 from workers.retention.census import Registrar
-from workers.retention.dispose import Disposer
 from workers.retention.due import PolicyView
 from workers.retention.index import UnitIndex
 from workers.retention.index_copy import IndexCopy
 from workers.retention.plan import FLEET, Due, Plan
-from workers.retention.truth import Truth
 from workers.roles.process import now
-from workers.roles.retain import Auditor, limits, terms
+from workers.roles.retain import limits, terms
 from workers.settings import Settings
 from workers.store.port import Store
 
@@ -43,24 +33,6 @@ PLANNED = (
     "due since",
     "goes",
 )
-CERTIFIED = (
-    "workspace",
-    "source",
-    "day",
-    "clock",
-    "seq",
-    "reason",
-    "objects",
-    "records",
-    "bytes",
-    "verified",
-)
-
-
-class Done(NamedTuple):
-    unit: str
-    outcome: str
-    words: str
 
 
 @click.command()
@@ -85,22 +57,6 @@ def plan(workspace: str | None, as_json: bool) -> int:
 
 
 @click.command()
-@click.option("--yes", is_flag=True, help="Take the steps; without it, this is `retention plan`.")
-@output.json_option
-def run(yes: bool, as_json: bool) -> int:
-    """Take each unit that is due a step further, as a retain worker does. Says what would go without --yes.
-
-    A key that is disabled now is destroyed by a later run, or by a worker, after STRONGROOM_DESTROY_AFTER.
-    Exit code 1 if a bucket keeps what must go, or a step failed.
-    """
-    if not yes:
-        return int(click.get_current_context().invoke(plan, workspace=None, as_json=as_json) or 0)
-    done = running.run(_run(Settings.load()))
-    output.table(Done._fields, done, as_json=as_json, title="Steps taken")
-    return int(any(each.outcome in ("stuck", "failed") for each in done))
-
-
-@click.command()
 @click.argument("scope")
 @click.option("--reason", required=True, help="Why; kept on record.")
 @output.json_option
@@ -120,35 +76,6 @@ def approve(scope: str, reason: str, as_json: bool) -> None:
         },
         as_json=as_json,
     )
-
-
-@click.command()
-@click.option("--workspace", help="Only this one's.")
-@click.option("--full", is_flag=True, help="Print the certificates themselves, one JSON text a line.")
-@output.json_option
-def certificates(workspace: str | None, full: bool, as_json: bool) -> None:
-    """List the certificates of what was disposed of."""
-    found = running.run(_certificates(Settings.load(), workspace))
-    if full:
-        for each in found:
-            click.echo(certificate.encode(each))
-        return
-    rows = [
-        (
-            each.workspace,
-            each.source,
-            each.day,
-            each.clock,
-            each.seq,
-            each.reason,
-            each.disposed.objects,
-            each.disposed.records,
-            each.disposed.stored_bytes,
-            iso_ms(each.verified_at),
-        )
-        for each in found
-    ]
-    output.table(CERTIFIED, rows, as_json=as_json, title="Certificates")
 
 
 @click.command("explain")
@@ -183,7 +110,7 @@ def index_(rebuild: bool, as_json: bool) -> int:
     return int(copy is None)
 
 
-COMMANDS = (plan, run, approve, certificates, explain_, index_)
+COMMANDS = (plan, approve, explain_, index_)
 
 
 def _row(due: Due, goes: str) -> tuple[object, ...]:
@@ -220,50 +147,6 @@ async def _index(settings: Settings, rebuild: bool) -> tuple[IndexCopy | None, i
         return copy, (await retry.call(lambda: ledger.stat(names.INDEX))).size if copy else 0
 
 
-async def _run(settings: Settings) -> list[Done]:
-    done: list[Done] = []
-    async with _agent(settings) as agent:
-        planned = await agent.plan()
-        for unit in sorted(planned.may_go):
-            advanced = await agent.advance(unit)
-            name = "/".join(unit)
-            if advanced is None:
-                done.append(Done(name, "failed", agent.failures.get(unit, "")))
-            else:
-                done.append(Done(name, advanced.outcome, advanced.words))
-    return done
-
-
-@asynccontextmanager
-async def _agent(settings: Settings) -> AsyncIterator[Agent]:
-    retry = running.patient()
-    async with (
-        opening.open_ledger(settings) as ledger,
-        opening.open_all_data(settings) as buckets,
-        opening.open_key_rows(settings) as rows,
-        opening.open_publisher(settings) as publisher,
-    ):
-        view = await view_by_chain(ledger)
-        index = UnitIndex(ledger, retry, now)
-        by = asked_by(settings, "")
-        disposer = Disposer(
-            ledger,
-            buckets,
-            rows,
-            index,
-            Truth(ledger, lambda: view, now, retry).verdict,
-            terms(settings),
-            Writer(by.who, version("strongroom")),
-            socket.gethostname(),
-            retry,
-            now,
-            index.reaches,
-            Auditor(publisher, settings.topic_prefix + audit.NAME).tell,
-        )
-        registrar = Registrar(ledger, index, retry)
-        yield Agent(ledger, registrar, disposer, lambda: view, limits(settings), retry, now, lambda: None)
-
-
 async def _approve(settings: Settings, scope: str, reason: str) -> approvals.Approved:
     if not reason.strip():
         raise Poison("an approval is given for a reason", remedy="Give --reason: it is kept on record")
@@ -279,12 +162,6 @@ async def _approve(settings: Settings, scope: str, reason: str) -> approvals.App
         approved = approvals.of(brake, asked_by(settings, reason))
         await approvals.keep(ledger, approved, running.patient())
         return approved
-
-
-async def _certificates(settings: Settings, workspace: str | None) -> list[certificate.Certificate]:
-    prefix = names.CERTIFICATES if workspace is None else names.certificates_of_workspace(workspace)
-    async with opening.open_ledger(settings) as ledger:
-        return [each async for each in certificate.read_all(ledger, running.patient(), prefix)]
 
 
 async def _explain(settings: Settings, key: str) -> dict[str, object]:

@@ -23,6 +23,7 @@ from workers.ledger.verify_state import StateFile
 from workers.ledger.verify_tails import Sources
 from workers.ledger.walk import chains
 from workers.retention import certificate_audit, closing_audit, index_audit
+from workers.retention.index import UnitIndex
 from workers.roles.process import now
 from workers.sealing.signing import Trust
 from workers.settings import Settings
@@ -127,7 +128,7 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
     retry = running.patient()
     async with AsyncExitStack() as opened:
         ledger = await opened.enter_async_context(opening.open_ledger(settings))
-        data = await opened.enter_async_context(opening.open_data(settings))
+        buckets = await opened.enter_async_context(opening.open_all_data(settings))
         root: Opening | None = None
         if asked.deep:
             roots = await opened.enter_async_context(opening.open_roots(settings))
@@ -143,7 +144,7 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
         advance = opened.enter_context(output.progress("offsets", total))
         report = await Verifier(
             ledger,
-            data,
+            buckets[0],
             retry,
             keystore=rows,
             opening=root,
@@ -154,10 +155,14 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
             from_checkpoints=asked.from_checkpoint,
             progress=_steps(advance),
         ).run()
-        if not asked.from_checkpoint:  # it reads all entries that the index knows of
+        index = UnitIndex(ledger, retry, now)
+        if asked.from_checkpoint:
+            await index_audit.leave_out(ledger, retry, report)
+        else:
             await index_audit.audit(ledger, retry, report)
-        await certificate_audit.audit(ledger, retry, report, now())
-        await closing_audit.audit(ledger, rows, retry, report, now())
+        of_objects = None if asked.from_checkpoint else index
+        await certificate_audit.audit(ledger, buckets, of_objects, retry, report, now())
+        await closing_audit.audit(ledger, rows, index, retry, report, now())
         return report
 
 

@@ -107,7 +107,7 @@ class Decided:
     def keep_clock(self, now: int) -> None:
         """Drops everything if what the plans took for granted about `now` (ms) is over."""
         if not self._from <= now < self._until:
-            self._young, self._old = _Generation(), _Generation()
+            self.forget_all()
             self._from, self._until = now, now - now % DAY + DAY
 
     def plan(self, write_key: str, workspace: str, appended: int) -> Plan | None:
@@ -152,6 +152,9 @@ class Decided:
     def forget_workspace(self, workspace: str) -> None:
         self._young.forget_workspace(workspace)
         self._old.forget_workspace(workspace)
+
+    def forget_all(self) -> None:
+        self._young, self._old = _Generation(), _Generation()
 
     def _insert(self, write_key: str, workspace: str, plan: Plan) -> None:
         self._grow(1 + len(plan.pages) + len(plan.over))

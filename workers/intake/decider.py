@@ -9,8 +9,8 @@ from functools import cached_property
 from topics.origin_verdicts import VerdictKind
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Decided, Outcome, Plan
-from workers.intake.disposed import NOTHING
-from workers.intake.dispositions import UNCLAIMED, Decision, Disposition
+from workers.intake.disposed import NOTHING, Span
+from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition
 from workers.intake.envelope import Envelope
 from workers.intake.facts import Account, Facts, exact_inputs, page_inputs
 from workers.intake.kept import BEGINNING, PLATFORM_TERMS
@@ -31,7 +31,14 @@ class Decider:
         self._believed = True  # what is kept was decided by all verdicts
         self._unknown_bytes, self._unknown_share = unknown_bytes, unknown_share
         self.decided = Decided(cached)
-        policy.follow(self.decided.forget_key, self.decided.forget_workspace)
+        policy.follow(self.decided.forget_key, self._forget_workspace)
+
+    def _forget_workspace(self, workspace: str) -> None:
+        """The platform's own bears on keys of every workspace that is not known."""
+        if workspace == PLATFORM:
+            self.decided.forget_all()
+        else:
+            self.decided.forget_workspace(workspace)
 
     def keep_clock(self, now: int) -> None:
         """Forgets what `now` (ms), or the age of the verdicts, has made of no use. Once a chunk."""
@@ -63,7 +70,8 @@ class Decider:
         if plan is None or outcome is None:
             key = self._policy.write_key(write_key)
             if key is None:
-                if appended < PLATFORM_TERMS[UNCLAIMED].kept_since(now):
+                late = appended < PLATFORM_TERMS[UNCLAIMED].kept_since(now)
+                if late or Clock.UNCLAIMED in self._unclaimed_at(appended).clocks:
                     return self._unknown_late
                 return self._of_unknown_key(write_key, appended, size, allowances, refused)
             plan, outcome = self._by_rules(key, envelope, appended, now)
@@ -96,7 +104,9 @@ class Decider:
             now=now,
             inputs=exact,
             verdicts=verdicts,
-            disposed=self._policy.disposed.at(key.workspace, key.source, appended),
+            disposed=self._unclaimed_at(appended)
+            if account is None
+            else self._policy.disposed.at(key.workspace, key.source, appended),
         )
         decision = decide(facts)
         refusal = None
@@ -140,6 +150,10 @@ class Decider:
         if exact == inputs:
             self.decided.keep_page(plan.over, inputs, outcome)
         return outcome
+
+    def _unclaimed_at(self, appended: int) -> Span:
+        """What was disposed of the records that nobody claims."""
+        return self._policy.disposed.at(PLATFORM, UNCLAIMED, appended)
 
     def _verdicts(self, write_key: str) -> Verdicts:
         """Those to decide by: of old ones, those alone that keep out what the customer blocked."""

@@ -1,7 +1,7 @@
-"""Days that were disposed of before a hold or a longer term came: what policy says now would keep them.
+"""Days that were disposed of and that would be kept now: by a hold or a longer term, or by a slow clock.
 
 Their keys are gone, so records that come late can be stored no more. Who finds that out says it here, and the
-rules refuse them (`past_retention`).
+rules refuse them (`past_retention`, and the platform's own `past_platform_retention`).
 """
 
 from bisect import bisect

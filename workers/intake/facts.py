@@ -153,7 +153,8 @@ class Facts:
         self.quarantined_since = (
             account.quarantine.kept_since(now) if account is not None and verdicts else BEGINNING
         )
-        self.disposed = disposed  # what was disposed of its source at that time
+        # what was disposed of its source at that time; of a workspace that nobody knows, of what is unclaimed
+        self.disposed = disposed
         self._inputs = inputs
         self._page: Page | None = None
 

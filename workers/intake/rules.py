@@ -157,7 +157,9 @@ def _origin_is_null(facts: Facts) -> bool:
 
 
 def _nobody_claimed_it_in_time(facts: Facts) -> bool:
-    return facts.account is None and facts.appended < facts.kept_since
+    return facts.account is None and (
+        facts.appended < facts.kept_since or Clock.UNCLAIMED in facts.disposed.clocks
+    )
 
 
 def _always(_: Facts) -> bool:
@@ -171,7 +173,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         PAST_PLATFORM_RETENTION,
         Disposition.REJECTED,
-        "Nobody's record (its key or workspace is not known, or it can't be read), older than such are kept.",
+        "Nobody's record (its key or workspace is not known, or it can't be read), older than such are kept, "
+        "or of a day of which such were disposed of.",
         _nobody_claimed_it_in_time,
         unclaimed=True,
     ),

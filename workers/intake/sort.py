@@ -16,7 +16,7 @@ from workers.intake import envelope as envelopes
 from workers.intake.allowances import Allowances
 from workers.intake.decided import Outcome
 from workers.intake.decider import Decider
-from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, STORED, Decision, Disposition, Group
+from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, STORED, Clock, Decision, Disposition, Group
 from workers.intake.envelope import Envelope, Unreadable
 from workers.intake.facts import page_inputs
 from workers.intake.kept import DAY, PLATFORM_TERMS
@@ -158,7 +158,8 @@ class Sorter:
             except Exception as error:
                 reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
                 letter = dead[id(record)] = dead_letter(record, reason)
-                too_old = appended < dead_since
+                gone = self.policy.disposed.at(PLATFORM, DEAD_LETTERS, appended)
+                too_old = appended < dead_since or Clock.MAIN in gone.clocks
                 pending[self._dead[PAST_PLATFORM_RETENTION if too_old else reason]].append(letter)
         _count_refused(days.values(), records, values, now, into.refused)
         _show(days.values(), records, now, seen)

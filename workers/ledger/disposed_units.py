@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from workers.errors import Poison
-from workers.intake.dispositions import PLATFORM
 from workers.ledger import unit_chain
 from workers.ledger.unit_entries import Kind
 from workers.sealing.format import Sealed
@@ -32,10 +31,11 @@ class Keys(Protocol):
 
 
 async def disposed_among(units: Iterable[Unit], keys: Keys, ledger: Store, retry: Retry) -> frozenset[Unit]:
-    """Those of customers that an entry disposes of, and whose key is shredded.
+    """Those that an entry disposes of, and whose key is shredded.
 
     Not one whose key is only disabled: that may be taken back. Nor one that was shredded by hand: no entry
-    says that its time was over. The platform's terms never change, so its own are not asked for.
+    says that its time was over. The platform's own too: a worker whose clock is slow takes records of a day
+    whose term is over.
     Raises Retryable, and Fatal for a broken chain. Requests: one a key that is not cached, a list and the
     entries of each chain whose key is gone.
     """
@@ -52,6 +52,6 @@ async def disposed_among(units: Iterable[Unit], keys: Keys, ledger: Store, retry
             except Poison:  # there is none yet, or it is disabled
                 return False
 
-    asked = sorted({unit for unit in units if unit.workspace != PLATFORM})
+    asked = sorted(set(units))
     gone = await asyncio.gather(*map(is_gone, asked))
     return frozenset(unit for unit, it_is in zip(asked, gone, strict=True) if it_is)

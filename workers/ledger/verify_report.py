@@ -84,6 +84,7 @@ class NoteKind(StrEnum):
     TOPIC_RECREATED = "topic_recreated"
     CLOCK_WENT_BACK = "clock_went_back"
     KEYS_UNREADABLE = "keys_unreadable"
+    LEFT_OUT = "left_out"
 
 
 MEANINGS: Mapping[Kind, str] = MappingProxyType(
@@ -164,6 +165,8 @@ NOTES: Mapping[NoteKind, str] = MappingProxyType(
         NoteKind.TOPIC_RECREATED: "Two topics of one name have open chains of one partition.",
         NoteKind.CLOCK_WENT_BACK: "By its writer's clock, an entry was committed before the one before it.",
         NoteKind.KEYS_UNREADABLE: "The keystore could not be read: key rows were not checked.",
+        NoteKind.LEFT_OUT: "With `--from-checkpoint` it was not compared with the ledger: that needs entries "
+        "before the checkpoints, which are not read.",
     }
 )
 

@@ -32,12 +32,18 @@ class Disposed(msgspec.Struct, frozen=True):
 
 
 class Emptied(msgspec.Struct, frozen=True):
-    """One bucket: what whoever ended the disposal deleted there. All was gone when it was listed again."""
+    """One bucket: what whoever ended the disposal found there and deleted. All was gone when it was listed
+    again.
+
+    `absent`: objects of which it found nothing: one that died before it had deleted them, or somebody else,
+    or they never were in this replica. None: not counted, as before that was.
+    """
 
     bucket: str
     versions: int
     delete_markers: int
     uploads: int  # multipart uploads that nobody had finished
+    absent: int | None = None
 
 
 class Certificate(msgspec.Struct, frozen=True, kw_only=True):

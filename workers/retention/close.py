@@ -30,6 +30,8 @@ log = structlog.get_logger()
 
 
 class Outcome(StrEnum):
+    """Where a call left a workspace."""
+
     KEPT = "kept"
     RECALLED = "recalled"
     MOVED = "moved"  # another worker was faster
@@ -38,6 +40,14 @@ class Outcome(StrEnum):
     )
     DONE = "done"  # certified
     OVER = "over"  # certified before
+
+
+class Advanced(NamedTuple):
+    """`outcome` None: it failed, and `words` say why."""
+
+    workspace: str
+    outcome: Outcome | None
+    words: str = ""
 
 
 class Empty(NamedTuple):
@@ -89,30 +99,32 @@ class Closer:
         self._step = step
         self._over: set[str] = set()  # closing certificates that were seen: they stay for ever
 
-    async def advance_all(self, view: PolicyView, census: Census, seen: int) -> None:
+    async def advance_all(self, view: PolicyView, census: Census, seen: int) -> list[Advanced]:
         """All that can take a step. `seen`: from before the census was begun. What fails is told, and tried
         again with the next plan. Requests: one list; one a closed workspace, once; a few each that is ending.
         """
         if view.why_not is not None:
-            return
+            return []
         empty = emptied(view, census, seen)
         try:
             pending = {workspace async for workspace in closing.under_way(self._ledger, self._retry)}
         except Retryable as error:
-            self._failed("*", error)
-            return
+            return [self._failed("*", error)]
+        advanced = []
         for workspace in sorted(empty.keys() | pending):
             if workspace in self._over and workspace not in pending:
                 continue
             try:
                 outcome = await self.advance(workspace, empty.get(workspace), seen)
             except (Retryable, Fatal, Poison) as error:
-                self._failed(workspace, error)
+                advanced.append(self._failed(workspace, error))
                 continue
             self._step()
+            advanced.append(Advanced(workspace, outcome))
             if outcome is Outcome.DONE:
                 metrics.RETENTION_CLOSINGS.inc()
                 log.info("workspace_closed", workspace=workspace)
+        return advanced
 
     async def advance(self, workspace: str, empty: Empty | None, seen: int) -> Outcome:
         """`empty`: nothing of it was live in a census that was begun at `seen`. Raises Retryable, Fatal."""
@@ -209,10 +221,11 @@ class Closer:
                 remedy="Give STRONGROOM_KEYSTORE_BUCKET, and its second one, the archive workers' values",
             )
 
-    def _failed(self, workspace: str, error: Retryable | Fatal | Poison) -> None:
+    def _failed(self, workspace: str, error: Retryable | Fatal | Poison) -> Advanced:
         if isinstance(error, Denied):
             cause = "denied"
         else:
             cause = "unavailable" if isinstance(error, Retryable) else "broken"
         metrics.RETENTION_FAILURES.labels(cause=cause).inc()
         log.error("closing_failed", workspace=workspace, error=error.message, remedy=error.remedy)
+        return Advanced(workspace, None, str(error))

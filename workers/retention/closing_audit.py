@@ -13,9 +13,11 @@ from workers.store.port import Store
 from workers.store.retry import Retry
 
 
-async def audit(ledger: Store, rows: Replicas, retry: Retry, report: Report, now: int) -> None:
+async def audit(
+    ledger: Store, rows: Replicas, index: UnitIndex, retry: Retry, report: Report, now: int
+) -> None:
     """Adds findings. `now` in ms since the epoch. Requests: one list of certificates; where a workspace has a
-    closing one, its certificates, and all that a plan reads that begins with nothing.
+    closing one, its certificates, and all that a plan reads, but for what the index has read already.
     """
     workspaces = {workspace async for workspace in closing_certificate.issued(ledger, retry)}
     if not workspaces:
@@ -28,7 +30,7 @@ async def audit(ledger: Store, rows: Replicas, retry: Retry, report: Report, now
         each: Workspace(id=each, state=WorkspaceState.CLOSED, changed_at=0, shard=0, seq=0)
         for each in workspaces
     }
-    registrar = Registrar(ledger, UnitIndex(ledger, retry, lambda: now), retry, anew=True)
+    registrar = Registrar(ledger, index, retry, anew=True)
     try:
         census = await registrar.census(PolicyView(closed), now)
     except Fatal:

@@ -83,9 +83,10 @@ async def issue(store: Store, made: ClosingCertificate, retry: Retry) -> None:
     await append(store, made.name, body, ours=body.__eq__, retry=retry)
 
 
-async def issued(store: Store, retry: Retry) -> AsyncIterator[str]:
-    """Workspaces that have one. Requests: one a thousand certificates of any kind."""
-    async for stat in listed(store, names.CERTIFICATES, retry):
+async def issued(store: Store, retry: Retry, prefix: str = names.CERTIFICATES) -> AsyncIterator[str]:
+    """Workspaces that have one, of all or of names that begin so. Requests: one a thousand certificates of
+    any kind."""
+    async for stat in listed(store, prefix, retry):
         workspace = names.closing_certificate_workspace(stat.key)
         if workspace is not None:
             yield workspace

@@ -174,7 +174,7 @@ def _given_up_before(head: UnitHead) -> set[str]:
 
 
 def _emptied(erased: Erased) -> Emptied:
-    return Emptied(erased.bucket, erased.versions, erased.delete_markers, erased.uploads)
+    return Emptied(erased.bucket, erased.versions, erased.delete_markers, erased.uploads, erased.absent)
 
 
 def _stuck(erased: Erased) -> Stuck:

@@ -36,6 +36,7 @@ class Erased:
     versions: int = 0
     delete_markers: int = 0
     uploads: int = 0
+    absent: int = 0  # keys of which nothing was there: deleted before, or never replicated
     left: int = 0  # versions that are still there
     kept: dict[str, str] = field(default_factory=dict)  # key → why; the first ones
 
@@ -105,6 +106,12 @@ class _Folder:
 
     async def erase(self) -> None:
         await self._abandon_uploads()
+        await self._delete()
+        there = {key for key, _ in self._seen}
+        for key, result in self._wanted.items():
+            result.absent += key not in there
+
+    async def _delete(self) -> None:
         for _ in range(ROUNDS):
             if not await self._purge_what_is_there():
                 self._forget_reasons_but_of(set())

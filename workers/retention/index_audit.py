@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from workers.errors import Fatal
 from workers.ledger import unit_chain
 from workers.ledger.chain import find
-from workers.ledger.verify_report import Kind, Report
+from workers.ledger.verify_report import Kind, NoteKind, Report
 from workers.retention import certificate, index_copy, names
 from workers.retention.census import UnitChain, unit_chain_of
 from workers.retention.index import UnitIndex
@@ -42,6 +42,13 @@ async def audit(ledger: Store, retry: Retry, report: Report) -> None:
         return
     for why in wrong:
         report.found(Kind.WRONG_INDEX, names.INDEX, why)
+
+
+async def leave_out(ledger: Store, retry: Retry, report: Report) -> None:
+    """Notes that there is a copy which was not looked at."""
+    if await find(ledger, names.INDEX, retry) is not None:
+        why = "its sums are of all entries, those before the checkpoints too: not compared"
+        report.note(NoteKind.LEFT_OUT, names.INDEX, why)
 
 
 async def _of_intake(ledger: Store, retry: Retry, copy: IndexCopy) -> list[str]:

@@ -14,9 +14,10 @@ from tests.unit.ledger.world import retry
 from tests.unit.retention.making import day
 from workers import opening
 from workers.__main__ import run
+from workers.cli import retention_run
 from workers.intake.dispositions import Clock
 from workers.ledger import workspace_terms
-from workers.retention import closing, pending
+from workers.retention import closing, names, pending
 from workers.retention.closing import Closing
 from workers.retention.closing import Step as ClosingStep
 from workers.retention.pending import Pending, Step
@@ -65,7 +66,13 @@ def topics(monkeypatch: pytest.MonkeyPatch) -> Topics:
         yield Replicas([store], requests=4)
 
     monkeypatch.setattr(opening, "open_publisher", publisher)
+
+    @asynccontextmanager
+    async def all_data(settings: Settings) -> AsyncIterator[list[MemoryStore]]:
+        yield [store]
+
     monkeypatch.setattr(opening, "open_data", ledger)
+    monkeypatch.setattr(opening, "open_all_data", all_data)
     monkeypatch.setattr(opening, "open_key_rows", rows)
     assert run(["workspaces", "set", "acme", "--source", "web:browser", "--plan", "gold"]) == 0
     return topics
@@ -264,3 +271,45 @@ def test_a_workspace_whose_own_key_is_going_opens_no_more(
     assert "the key of acme itself is being destroyed" in capsys.readouterr().err
     assert run(opening) == 1
     assert "its own key is destroyed" in capsys.readouterr().err
+
+
+def test_by_hand_a_closed_workspace_ends_too_and_its_certificate_is_listed(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def printed(*arguments: str) -> Any:
+        capsys.readouterr()
+        assert run(["retention", *arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    monkeypatch.setattr(workspace_terms, "GRACE_MS", -7_200_000)  # it has long been in force
+    assert run(["workspaces", "set", "zoo", "--source", "web:browser"]) == 0
+    assert run(["workspaces", "set", "acme", "--state", "closed"]) == 0
+    assert printed("run") == []
+    assert printed("certificates") == []
+    (step,) = printed("run", "--yes")
+    assert (step["unit"], step["outcome"]) == ("acme", "destroyed")
+    later = time.time_ns() // 1_000_000 + 3_600_000
+    monkeypatch.setattr(retention_run, "now", lambda: later)
+    (step,) = printed("run", "--yes")
+    assert (step["unit"], step["outcome"]) == ("acme", "done")
+    assert printed("run", "--yes") == []
+    (row,) = printed("certificates")
+    assert (row["workspace"], row["kind"], row["reason"]) == ("acme", "closing", "closed")
+    assert printed("certificates", "--workspace", "zoo") == []
+    assert run(["retention", "certificates", "--full", "--workspace", "acme"]) == 0
+    assert json.loads(capsys.readouterr().out)["kind"] == "closing"
+    told = [json.loads(value) for topic, value in topics.sent if topic == "audit"]
+    assert [each["action"] for each in told].count("retention.closed") == 1
+
+
+def test_by_hand_a_closing_that_fails_is_said(
+    topics: Topics, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(workspace_terms, "GRACE_MS", -7_200_000)
+    assert run(["workspaces", "set", "acme", "--state", "closed"]) == 0
+    asyncio.run(topics.store.put(names.closing("acme"), b"garbage"))
+    capsys.readouterr()
+    assert run(["retention", "run", "--yes", "--json"]) == 1
+    (step,) = json.loads(capsys.readouterr().out)
+    assert (step["unit"], step["outcome"]) == ("acme", "failed")
+    assert "is no closing under way" in step["words"]

@@ -19,6 +19,7 @@ from tests.unit.ledger.signing import checkpointed, newest
 from workers import opening
 from workers.__main__ import run
 from workers.cli.verify import TERMINATED
+from workers.retention import names
 from workers.sealing.keystore import Keystore
 from workers.store.memory import MemoryStore
 
@@ -36,7 +37,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> Archive:
     store = MemoryStore()
     made = asyncio.run(archived(store))
     monkeypatch.setattr(opening, "open_ledger", opens(lambda: store))
-    monkeypatch.setattr(opening, "open_data", opens(lambda: store))
+    monkeypatch.setattr(opening, "open_all_data", opens(lambda: [store]))
     monkeypatch.setattr(opening, "open_keystore", opens(lambda: Keystore([store], ROOTS, life=3600)))
     monkeypatch.setattr(opening, "open_key_rows", opens(lambda: Keystore([store], ROOTS, life=3600).replicas))
     monkeypatch.setattr(opening, "open_roots", opens(lambda: ROOTS))
@@ -120,6 +121,20 @@ def test_a_cut_chain_exits_with_1_by_a_kept_checkpoint(
     capsys.readouterr()
     assert run(["verify", "--json", "--checkpoints", str(kept)]) == 1
     assert json.loads(capsys.readouterr().out)["kinds"] == {"cut_tail": 1}
+
+
+def test_from_a_checkpoint_on_the_index_is_left_out_and_the_report_says_so(
+    archive: Archive, trusted: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(checkpointed(archive.store))
+    assert run(["verify", "--json", "--from-checkpoint"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == []  # there is no copy
+    asyncio.run(archive.store.put(names.INDEX, b"no index"))
+    assert run(["verify", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["kinds"] == {"wrong_index": 1}
+    assert run(["verify", "--json", "--from-checkpoint"]) == 0
+    notes = json.loads(capsys.readouterr().out)["notes"]
+    assert [(note["kind"], note["where"]) for note in notes] == [("left_out", names.INDEX)]
 
 
 async def _cut(archive: Archive) -> None:

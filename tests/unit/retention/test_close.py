@@ -21,6 +21,7 @@ from workers.retention.closing import Step
 from workers.retention.closing_certificate import ClosingCertificate
 from workers.retention.due import Reason, Unusable, Verdict, judge_closing
 from workers.retention.holding import recall_all, recall_kept
+from workers.retention.index import UnitIndex
 from workers.sealing.refusals import KeyShredded
 from workers.sealing.replicas import Replicas
 from workers.sealing.rows import workspace_row
@@ -80,7 +81,14 @@ class Closing(World):
 
     async def audited(self) -> dict[str, int]:
         report = Report()
-        await closing_audit.audit(self.ledger, rows_of(self), retry(), report, self.now)
+        await closing_audit.audit(
+            self.ledger,
+            rows_of(self),
+            UnitIndex(self.ledger, retry(), lambda: self.now),
+            retry(),
+            report,
+            self.now,
+        )
         return report.kinds
 
 

@@ -67,6 +67,11 @@ async def is_gone(found: World, certificates: int = 1, unit: Unit = GONE) -> Non
     assert sum(each.disposed.records for each in issued) == sum(
         stored.records for stored in found.objects(unit)
     )
+    # whoever died before, in each bucket each object is accounted for
+    for bucket in range(2):
+        counted = [each.buckets[bucket] for each in issued]
+        assert sum(each.versions + (each.absent or 0) for each in counted) == len(keys)
+        assert None not in {each.absent for each in counted}
 
 
 async def test_a_disposal_from_end_to_end() -> None:
@@ -86,7 +91,8 @@ async def test_a_disposal_from_end_to_end() -> None:
     assert certificate.key_disabled_at == NOW
     assert certificate.disposed_at == certificate.key_destroyed_at == NOW + DESTROY_AFTER
     assert certificate.verified_at == NOW + DESTROY_AFTER + SHRED_LATENCY
-    assert [(each.bucket, each.versions) for each in certificate.buckets] == [("data", 2), ("replica", 2)]
+    counts = [(each.bucket, each.versions, each.absent) for each in certificate.buckets]
+    assert counts == [("data", 2, 0), ("replica", 2, 0)]
 
 
 async def test_until_it_is_destroyed_it_is_unreadable_and_all_there() -> None:
@@ -290,7 +296,7 @@ async def test_bytes_that_are_gone_already_do_not_keep_the_key() -> None:
     await found.dispose(GONE)
     await is_gone(found)
     (certificate,) = await found.certificates(GONE)
-    assert [each.versions for each in certificate.buckets] == [0, 0]
+    assert [(each.versions, each.absent) for each in certificate.buckets] == [(0, 2), (0, 2)]
     assert certificate.disposed.records == 7
 
 

@@ -16,6 +16,7 @@ from tests.unit.retention.making import DAY, MIDNIGHT, unit, workspace
 from tests.unit.retention.world import World, group
 from tests.unit.roles.test_owner import LIMITS, FakePolicy, FakeStream, Record, settled
 from workers.by import By
+from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, UNCLAIMED, Clock, Disposition
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
@@ -29,6 +30,7 @@ from workers.ledger.unit_chain import Draft, append, head
 from workers.ledger.unit_entries import Became, Consumed, Kind
 from workers.ledger.verify import Verifier
 from workers.ledger.walk import walk
+from workers.retention.dispose import Outcome
 from workers.roles.owner import Owner
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
@@ -50,6 +52,7 @@ class Late:
     chains: dict[int, ChainId] = field(default_factory=dict)
     stream: FakeStream = field(default_factory=FakeStream)
     policy: Policy = field(default_factory=lambda: policy_of([key_record()], [workspace_record(hold=True)]))
+    slow: int = 0  # ms by which the worker's clock is behind
 
     async def disposed_of(self, units: Sequence[Unit]) -> None:
         await self.world.commit({group(each): [b"{}"] for each in units})
@@ -87,18 +90,18 @@ class Late:
             LIMITS,
             lambda cause, why: lambda: None,
             lambda: None,
-            lambda: found.now,
+            lambda: found.now - self.slow,
             lambda: found.now / 1000,
         )
         owner.stream = self.stream
         self.stream.owner = owner
         return owner
 
-    def produced(self, partition: int, agos: Sequence[int]) -> Chunk:
+    def produced(self, partition: int, agos: Sequence[int], value: bytes | None = None) -> Chunk:
         """The next records of the partition, appended so many days ago."""
         log = self.logs.setdefault(partition, MemoryLog())
         start = log.end
-        log.produce([envelope()] * len(agos))
+        log.produce([value or envelope()] * len(agos))
         records = [
             Record(start + number, log.records[start + number], MIDNIGHT - ago * DAY)
             for number, ago in enumerate(agos)
@@ -257,3 +260,35 @@ async def test_a_sorter_that_goes_on_storing_them_is_not_asked_for_ever(
     await late.flushed(owner, chunk)
     assert cause_of(owner.halted[1]) == KEY_WITHDRAWN
     assert len(late.stream.reclaimed) == 1
+
+
+UNKNOWN_WORKSPACE = key_record("of-nobody-yet", workspace="nobody-yet")
+
+
+@pytest.mark.parametrize(
+    ("source", "clock", "kept_for", "value", "reason"),
+    [
+        (DEAD_LETTERS, Clock.MAIN, 30, b"not JSON", "not_json"),
+        (UNCLAIMED, Clock.UNCLAIMED, 7, envelope("never-heard-of"), "unknown_key"),
+        (UNCLAIMED, Clock.UNCLAIMED, 7, envelope("of-nobody-yet"), "unknown_workspace"),
+    ],
+)
+async def test_a_worker_whose_clock_is_slow_goes_on_where_the_platforms_own_was_disposed_of(
+    source: str, clock: Clock, kept_for: int, value: bytes, reason: str
+) -> None:
+    late = Late(slow=2 * DAY, policy=policy_of([UNKNOWN_WORKSPACE], []))
+    gone = unit(kept_for + 1, PLATFORM, source)._replace(clock=clock)
+    stored = Disposition.DEAD_LETTERED if source == DEAD_LETTERS else Disposition.QUARANTINED
+    await late.world.commit({group(gone, stored): [b"{}"]})
+    assert (await late.world.dispose(gone))[-1].outcome is Outcome.DONE
+    owner = late.owner()
+    await owner.claim(frozenset({1}))
+    chunk = late.produced(1, [kept_for + 1, kept_for, kept_for + 1, 0], value)
+    await late.flushed(owner, chunk)
+    assert not owner.halted
+    await late.flushed(owner, chunk)
+    assert await late.counts(1) == {"past_platform_retention": 2, reason: 2}
+    await late.flushed(owner, late.produced(1, [kept_for + 1, 0], value))
+    assert await late.counts(1) == {"past_platform_retention": 3, reason: 3}
+    assert len(late.stream.reclaimed) == 1
+    assert await late.clean()
