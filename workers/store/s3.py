@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]  # ships no types
@@ -19,7 +18,8 @@ from workers.store.connect import (
     refuse_clear_text,
 )
 from workers.store.failures import NO_ANSWER, NO_CREDENTIALS
-from workers.store.light import LightPath, frozen
+from workers.store.light import LightPath
+from workers.store.light_pages import LightPages
 from workers.store.metadata import check_metadata
 from workers.store.port import (
     NO_METADATA,
@@ -33,19 +33,11 @@ from workers.store.port import (
     Version,
 )
 from workers.store.refusals import Beyond, NotImplementedByServer, no_credentials, refusal, unanswered
+from workers.store.wire import Wire, frozen
 
 PAGE = 1000  # keys a list or delete request
 
-_ASKED = frozenset(
-    {
-        "AbortMultipartUpload",
-        "DeleteObjects",
-        "GetBucketLifecycleConfiguration",
-        "ListMultipartUploads",
-        "ListObjectVersions",
-        "ListObjectsV2",
-    }
-)
+_ASKED = frozenset({"AbortMultipartUpload", "GetBucketLifecycleConfiguration"})
 
 
 async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http: bool = False) -> Store:
@@ -81,9 +73,9 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
             address = await address_of(client, bucket)
         # AWS_ENDPOINT_URL and profiles have a say in it too
         refuse_clear_text(f"{address.scheme}://{address.host}", allow_http=allow_http)
-        light = LightPath(name, address, frozen(session.aws), session.context)
-        opened.push_async_callback(light.close)
-        return _S3Store(name, bucket, client, light, opened.pop_all())
+        wire = Wire(name, address, frozen(session.aws), session.context)
+        opened.push_async_callback(wire.close)
+        return _S3Store(bucket, client, wire, opened.pop_all())
 
 
 @contextmanager
@@ -105,14 +97,10 @@ def _translated(what: str) -> Iterator[None]:
 
 
 class _S3Store:
-    def __init__(self, name: str, bucket: str, client: Any, light: LightPath, opened: AsyncExitStack) -> None:
-        self._name, self._bucket, self._client, self._light, self._opened = (
-            name,
-            bucket,
-            client,
-            light,
-            opened,
-        )
+    def __init__(self, bucket: str, client: Any, wire: Wire, opened: AsyncExitStack) -> None:
+        self._name, self._bucket, self._client, self._opened = wire.name, bucket, client, opened
+        self._light = LightPath(wire)
+        self._pages = LightPages(wire)
 
     @property
     def name(self) -> str:
@@ -159,73 +147,49 @@ class _S3Store:
     async def list(self, prefix: str, *, after: str = "", limit: int | None = None) -> AsyncIterator[Stat]:
         left = limit
         while left != 0:
-            with _translated(f"list {self._name}/{prefix}"):
-                page = await self._client.list_objects_v2(
-                    Bucket=self._bucket,
-                    Prefix=prefix,
-                    StartAfter=after,
-                    MaxKeys=PAGE if left is None else min(left, PAGE),
-                )
-            found = page.get("Contents", ())
-            for one in found:
-                yield Stat(one["Key"], one["Size"], one["ETag"], _ms(one["LastModified"]))
-            if not page["IsTruncated"] or not found:
+            page = await self._pages.listed(prefix, after, PAGE if left is None else min(left, PAGE))
+            for stat in page.found:
+                yield stat
+            if not page.truncated or not page.found:
                 return
-            after = found[-1]["Key"]
-            left = None if left is None else left - len(found)
+            after = page.found[-1].key
+            left = None if left is None else left - len(page.found)
 
     async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
-        what = f"versions {self._name}/{prefix}"
-        more: dict[str, str] = {"KeyMarker": after} if after else {}
+        more: Mapping[str, str] | None = {"key-marker": after} if after else {}
         last: Version | None = None
-        while True:
-            with _translated(what):
-                page = await self._client.list_object_versions(Bucket=self._bucket, Prefix=prefix, **more)
-            for version in _in_order(page):
+        while more is not None:
+            found, more = await self._pages.versions(prefix, more)
+            for version in found:
                 # versitygw begins a page with the last one's end where no versions are kept
                 if version != last and version.key > after:
                     yield version
                 last = version
-            if not page["IsTruncated"]:
-                return
-            more = {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
-        return await self._delete([{"Key": key} for key in keys])
+        return await self._delete([(key, None) for key in keys])
 
     async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
-        return await self._delete([{"Key": one.key, "VersionId": one.version_id} for one in versions])
+        return await self._delete([(one.key, one.version_id) for one in versions])
 
-    async def _delete(self, things: Sequence[Mapping[str, str]]) -> Mapping[str, str]:
+    async def _delete(self, things: Sequence[tuple[str, str | None]]) -> Mapping[str, str]:
         kept: dict[str, str] = {}
         for at in range(0, len(things), PAGE):
-            page = things[at : at + PAGE]
-            with _translated(f"delete of {len(page)} keys in {self._name}"):
-                answer = await self._client.delete_objects(
-                    Bucket=self._bucket, Delete={"Objects": page, "Quiet": True}
-                )
-            kept |= {
-                one["Key"]: f"{one['Code']}: {one.get('Message', '')}" for one in answer.get("Errors", ())
-            }
+            kept |= await self._pages.delete(things[at : at + PAGE])
         return kept
 
     async def abandon_uploads(self, prefix: str, keys: Collection[str]) -> int:
         ended = 0
-        more: dict[str, str] = {}
-        while True:
+        more: Mapping[str, str] | None = {}
+        while more is not None:
             try:
-                with _translated(f"uploads {self._name}/{prefix}"):
-                    page = await self._client.list_multipart_uploads(
-                        Bucket=self._bucket, Prefix=prefix, **more
-                    )
+                found, more = await self._pages.uploads(prefix, more)
             except NotImplementedByServer:
                 return ended  # it knows none
-            for one in page.get("Uploads", ()):
-                if one["Key"] in keys:
-                    ended += await self._abandon(one["Key"], one["UploadId"])
-            if not page.get("IsTruncated"):
-                return ended
-            more = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+            for key, upload in found:
+                if key in keys:
+                    ended += await self._abandon(key, upload)
+        return ended
 
     async def _abandon(self, key: str, upload: str) -> bool:
         try:
@@ -247,19 +211,6 @@ class _S3Store:
         await self._opened.aclose()
 
 
-def _in_order(page: Any) -> list[Version]:
-    """Versions and delete markers of one page, by key, of one key the newest first."""
-    found = [
-        *((one, False) for one in page.get("Versions", ())),
-        *((one, True) for one in page.get("DeleteMarkers", ())),
-    ]
-    found.sort(key=lambda of: (of[0]["Key"], not of[0]["IsLatest"], -_ms(of[0]["LastModified"])))
-    return [
-        Version(one["Key"], one["VersionId"], one["IsLatest"], marker, one.get("Size", 0))
-        for one, marker in found
-    ]
-
-
 def _expires(rule: Any) -> bool:
     """Whether it deletes what is current: not what was replaced, or never finished."""
     return not {"Days", "Date"}.isdisjoint(rule.get("Expiration", {}))
@@ -270,7 +221,3 @@ def _prefix(rule: Any) -> str:
     chosen = rule.get("Filter", {})
     prefix: str = rule.get("Prefix") or chosen.get("Prefix") or chosen.get("And", {}).get("Prefix") or ""
     return prefix
-
-
-def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)

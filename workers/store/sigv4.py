@@ -7,8 +7,10 @@ import hmac
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
+from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
+PLAIN = "-_.~"  # besides letters and digits: what is not percent-encoded in a query
 
 
 def authorization(
@@ -19,11 +21,13 @@ def authorization(
     region: str,
     access_key: str,
     secret_key: str,
+    query: str = "",
 ) -> str:
     """The `Authorization` header of a request to S3. Every one of `headers` is signed.
 
-    `path` is percent-encoded as it will be sent, without a query. `headers` has lower-case names, among them
-    `host`, `x-amz-date` (`20261125T103000Z`) and `x-amz-content-sha256` (hex digest of the body).
+    `path` and `query` are percent-encoded as they will be sent, the one without the other; see `query_of`.
+    `headers` has lower-case names, among them `host`, `x-amz-date` (`20261125T103000Z`) and
+    `x-amz-content-sha256` (hex digest of the body).
     """
     signed = ";".join(sorted(headers))
     day = headers["x-amz-date"][:8]
@@ -35,12 +39,27 @@ def authorization(
         digest=headers["x-amz-content-sha256"],
         scope=scope,
         key=_s3_key(secret_key, day, region),
+        query=query,
     )
     return f"{ALGORITHM} Credential={access_key}/{scope}, SignedHeaders={signed}, Signature={made}"
 
 
+def query_of(parameters: Mapping[str, str]) -> str:
+    """In the form and order that are signed, which is a good one to send."""
+    return "&".join(
+        f"{quote(name, safe=PLAIN)}={quote(parameters[name], safe=PLAIN)}" for name in sorted(parameters)
+    )
+
+
 def signature(
-    method: str, path: str, headers: Mapping[str, str], *, digest: str, scope: str, key: bytes
+    method: str,
+    path: str,
+    headers: Mapping[str, str],
+    *,
+    digest: str,
+    scope: str,
+    key: bytes,
+    query: str = "",
 ) -> str:
     """In hex. `headers` are the signed ones, as in `authorization`; `digest` is the body's SHA-256 in hex."""
     names = sorted(headers)
@@ -48,7 +67,7 @@ def signature(
         (
             method,
             path,
-            "",
+            query,
             *(f"{name}:{' '.join(headers[name].split())}" for name in names),
             "",
             ";".join(names),

@@ -7,6 +7,14 @@ import pytest
 from workers.store.port import NotFound, Store
 
 BODY = b"0123456789"
+AFTER = "\U0001f601/after"  # all names below
+NAMES = [
+    "data/ws=a_b-C/src=s.1/day=2026-11-25/x.zst",
+    "sp ace",
+    "ü/€/😀",
+    "a+b&c=d?e#f%20g",
+    "quote'\"<>;,:@!$*()[]{}|^`~",
+]
 
 
 def md5_of(body: bytes) -> str:
@@ -100,22 +108,25 @@ async def test_what_is_not_there_is_not_found_by_name(store: Store) -> None:
             await store.stat(missing)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "data/ws=a_b-C/src=s.1/day=2026-11-25/x.zst",
-        "sp ace",
-        "ü/€/😀",
-        "a+b&c=d?e#f%20g",
-        "quote'\"<>;,:@!$*()[]{}|^`~",
-    ],
-)
+@pytest.mark.parametrize("key", NAMES)
 async def test_any_name_holds_its_object(store: Store, key: str) -> None:
     etag = await store.put(key, BODY)
     assert (await store.get(key)).etag == etag
     assert [stat.key async for stat in store.list("")] == [key]
     assert await store.delete([key]) == {}
     assert [stat.key async for stat in store.list("")] == []
+
+
+@pytest.mark.parametrize("key", NAMES)
+async def test_any_name_has_versions_that_can_be_purged(versioned: Store, key: str) -> None:
+    await versioned.put(key, BODY)
+    await versioned.put(AFTER, BODY)
+    await versioned.delete([key])
+    found = [one async for one in versioned.versions("") if one.key != AFTER]
+    assert [(one.key, one.delete_marker) for one in found] == [(key, True), (key, False)]
+    assert [one.key async for one in versioned.versions("", after=key)] == [AFTER]
+    assert await versioned.purge(found) == {}
+    assert [one.key async for one in versioned.versions("")] == [AFTER]
 
 
 async def test_a_put_without_condition_replaces(store: Store) -> None:

@@ -1,6 +1,7 @@
 """What networks and servers do to a request becomes the port's error, and each PUT is sent once."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -162,6 +163,40 @@ async def test_lists_stats_and_deletions_are_tried_once_too(behind: Behind) -> N
     with pytest.raises(Unavailable, match="delete"):
         await behind.store.delete(["a/key"])
     assert [seen.method for seen in behind.proxy.seen] == ["GET", "GET", "HEAD", "POST"]
+
+
+async def test_half_a_listing_is_no_listing(behind: Behind) -> None:
+    await behind.plain.put("a/key", BODY)
+    behind.proxy.fail_next("GET", "half")
+    with pytest.raises(Unavailable, match="versions"):
+        [version async for version in behind.store.versions("a/")]
+    behind.proxy.fail_next("GET", "half")
+    with pytest.raises(Unavailable, match="list"):
+        [stat async for stat in behind.store.list("a/")]
+
+
+async def test_a_deletion_that_was_damaged_on_the_way_deletes_nothing(behind: Behind) -> None:
+    keys = [f"a/{number}" for number in range(9)]
+    for key in keys:
+        await behind.plain.put(key, b"x")
+    behind.proxy.fail_next("POST", "damaged")
+    if MOTO:  # it compares nothing: then all that can be asked is that something to compare was sent
+        with suppress(StrongroomError):
+            await behind.store.delete(keys)
+    else:
+        with pytest.raises(Unavailable, match="delete of 9 keys"):
+            await behind.store.delete(keys)
+        assert [stat.key async for stat in behind.plain.list("")] == keys
+    assert {"x-amz-checksum-crc32", "x-amz-content-sha256"} <= behind.proxy.seen[-1].headers.keys()
+
+
+async def test_a_deletion_whose_answer_is_lost_is_sent_once(behind: Behind) -> None:
+    await behind.store.put("a/key", BODY)
+    behind.proxy.fail_next("POST", "lost_response")
+    with pytest.raises(Unavailable, match="delete"):
+        await behind.store.delete(["a/key"])
+    assert [seen.method for seen in behind.proxy.seen] == ["PUT", "POST"]
+    assert not await is_stored(behind.plain)
 
 
 async def test_the_proof_survives_a_lost_response(behind: Behind) -> None:

@@ -65,5 +65,5 @@ def test_tls_and_this_machine_are_not(url: str) -> None:
 )
 async def test_botocore_says_where_a_bucket_is(endpoint: str | None, bucket: str, expected: Address) -> None:
     store = await open_s3(bucket, endpoint=endpoint, region="eu-central-1")
-    assert store._light._address == expected  # type: ignore[attr-defined] # seen nowhere else before a request
+    assert store._light._wire._address == expected  # type: ignore[attr-defined] # seen nowhere else before a request
     await store.close()

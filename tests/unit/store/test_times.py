@@ -3,7 +3,7 @@
 import pytest
 from botocore.utils import parse_timestamp  # type: ignore[import-untyped]  # ships no types
 
-from workers.store.connect import parsed_time
+from workers.store.documents import parsed_time
 
 
 @pytest.mark.parametrize(
