@@ -7,12 +7,13 @@ source's quarantine, and from that of what nobody claimed, all of the same day: 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from workers.ledger import line_ranges, unit_chain
+from workers.ledger import line_ranges
 from workers.ledger import unit_entries as entries
 from workers.ledger.entries import StoredObject
 from workers.ledger.line_ranges import Ranges
 from workers.ledger.unit_chain import UnitHead
 from workers.ledger.unit_entries import LEAVE, Consumed, Kind, UnitEntry, feeders, landing_unit
+from workers.ledger.unit_heads import UnitHeads
 from workers.sealing.keys import Unit
 from workers.store.port import Store
 from workers.store.retry import Retry
@@ -59,9 +60,14 @@ async def unit(ledger: Store, of: Unit, intake_objects: Iterable[StoredObject], 
 
     Raises Fatal for a broken chain. Requests: up to three lists, and one an entry of those chains.
     """
+    return await unit_by(UnitHeads(ledger, retry), of, intake_objects)
+
+
+async def unit_by(heads: UnitHeads, of: Unit, intake_objects: Iterable[StoredObject]) -> Live:
+    """As `unit`; of chains that `heads` has, only what is new is read."""
     # an output is there before anything consumes it, so what feeds the unit is read behind its own chain
-    own = await unit_chain.head(ledger, of, retry)
-    others = [await unit_chain.head(ledger, feeder, retry) for feeder in feeders(of)]
+    own = await heads.head(of)
+    others = [await heads.head(feeder) for feeder in feeders(of)]
     return fold(own, intake_objects, others)
 
 

@@ -23,9 +23,10 @@ from workers.ledger.chain import read
 from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.intake_objects import IntakeObjects
 from workers.ledger.live import Live, LiveObject
-from workers.ledger.names import group_prefix, unit_prefix
+from workers.ledger.names import group_prefix
 from workers.ledger.read import Keys, open_object
 from workers.ledger.replay_plan import EPOCH, Line, decidable, live_lines
+from workers.ledger.unit_chain import UnitHead
 from workers.ledger.walk import listed
 from workers.sealing.keys import Unit
 from workers.store.port import Store
@@ -85,6 +86,7 @@ class UnclaimedUnit:
         self.live: dict[str, LiveObject] = {}
         self.due: dict[str, None] = {}
         self._reading = reading
+        self._head: UnitHead | None = None  # as it was read last
         self._seen: tuple[frozenset[str], int] | None = None  # names and newest entry, if all was learnt
         self._stored: dict[str, StoredObject] = {}  # of intake, by its entries
         self._holdings: dict[str, Holding] = {}
@@ -111,10 +113,8 @@ class UnclaimedUnit:
         """
         reading = self._reading
         names = await self._names()
-        newest = 0
-        chain = unit_prefix(self.unit)
-        async for place in unit_chain.units_with_chains(reading.ledger, reading.retry, chain):
-            newest = place.seq
+        known = 0 if self._head is None else self._head.seq
+        newest = await unit_chain.newest(reading.ledger, self.unit, reading.retry, known)
         if (names, newest) == self._seen:
             return
         complete = await self._list(names, objects)
@@ -129,12 +129,13 @@ class UnclaimedUnit:
         await self.refresh()
 
     async def refresh(self) -> Live:
-        """By the chain as it is now."""
+        """By the chain as it is now: what is new of it is read."""
         ledger, retry = self._reading.ledger, self._reading.retry
-        return self._set(await live.unit(ledger, self.unit, self._stored.values(), retry))
+        return self.behind(await unit_chain.head(ledger, self.unit, retry, self._head))
 
-    def behind(self, head: unit_chain.UnitHead) -> Live:
+    def behind(self, head: UnitHead) -> Live:
         """By a chain that somebody has read. Nothing else feeds an unclaimed unit."""
+        self._head = head
         return self._set(live.fold(head, self._stored.values(), ()))
 
     async def open(self, name: str) -> list[Line] | None:

@@ -95,12 +95,21 @@ async def units_with_chains(store: Store, retry: Retry, prefix: str = UNITS) -> 
         yield before
 
 
-async def head(store: Store, unit: Unit, retry: Retry) -> UnitHead:
+async def head(store: Store, unit: Unit, retry: Retry, since: UnitHead | None = None) -> UnitHead:
     """The whole chain. Raises Fatal, naming the entry, where it is broken.
 
-    Requests: one list, and one an entry. Memory: the entries.
+    `since`: as it was read before; then only what is behind is read, and put behind its entries.
+    Requests: one list a thousand entries, and one an entry, of those that are read. Memory: the entries.
     """
-    return await _follow(store, UnitHead(checked_unit(unit), 0, None, ()), retry)
+    return await _follow(store, since or UnitHead(checked_unit(unit), 0, None, ()), retry)
+
+
+async def newest(store: Store, unit: Unit, retry: Retry, since: int = 0) -> int:
+    """The newest seq, at least `since`; 0 for none. Requests: one list a thousand entries behind `since`."""
+    async for stat in listed(store, unit_prefix(unit), retry, after=unit_entry(unit, since)):
+        place = unit_place(stat.key)
+        since = since if place is None else place.seq
+    return since
 
 
 async def listed_output(store: Store, name: OutputName, retry: Retry) -> StoredObject | None:
@@ -198,18 +207,26 @@ async def _follow(store: Store, at: UnitHead, retry: Retry) -> UnitHead:
     """To the end of the chain."""
     behind = listed(store, unit_prefix(at.unit), retry, after=unit_entry(at.unit, at.seq))
     places = [place async for stat in behind if (place := unit_place(stat.key)) is not None]
+    seq, newest_digest, found = at.seq, at.digest, list(at.entries)
     for place in places:
-        due = unit_entry(at.unit, at.seq + 1)
+        due = unit_entry(at.unit, seq + 1)
         body = await chain.read(store, due, retry)
         if body is None:
             raise entries.broken(due, f"it is not there, and entry {place.seq} is")
-        at = _after(at, body)
-    return at
+        found.append(_following(at.unit, seq, newest_digest, body))
+        seq, newest_digest = seq + 1, digest(body)
+    return UnitHead(at.unit, seq, newest_digest, tuple(found))
 
 
 def _after(at: UnitHead, body: bytes) -> UnitHead:
     """The head behind one more entry, which must follow `at`."""
-    entry = entries.decode(body, at.unit, at.seq + 1)
-    if entry.previous != at.digest:
-        raise entries.broken(entry.key, "it does not name the one before it by its digest")
+    entry = _following(at.unit, at.seq, at.digest, body)
     return UnitHead(at.unit, entry.seq, digest(body), (*at.entries, entry))
+
+
+def _following(unit: Unit, seq: int, before: str | None, body: bytes) -> UnitEntry:
+    """The entry in `body`, if it is the one behind `seq`, whose digest is `before`. Raises Fatal."""
+    entry = entries.decode(body, unit, seq + 1)
+    if entry.previous != before:
+        raise entries.broken(entry.key, "it does not name the one before it by its digest")
+    return entry

@@ -10,7 +10,9 @@ import structlog
 from workers.intake.dispositions import Clock
 from workers.ledger import live as live_units
 from workers.ledger import unit_chain
+from workers.ledger.unit_chain import UnitHead
 from workers.ledger.unit_entries import Kind, UnitEntry, feeders, landing_unit
+from workers.ledger.unit_heads import UnitHeads
 from workers.retention import certificate, index_copy, names, pending
 from workers.retention.due import PolicyView, judge
 from workers.retention.index import UnitIndex
@@ -48,6 +50,7 @@ class UnitChain(NamedTuple):
     disposed: int  # objects that these name
     landed: Mapping[Unit, int]  # outputs, by the unit that they landed in
     certified: frozenset[int] = frozenset()  # disposals whose certificate was seen: it stays for ever
+    digest: str | None = None  # of the newest entry, once this process has read it
 
     @property
     def uncertified(self) -> frozenset[int]:
@@ -85,6 +88,7 @@ class Registrar:
         self._retry = retry
         self._keeps = keeps
         self._begun = anew  # nothing to begin with
+        self._heads = UnitHeads(ledger, retry)
         self._chains: dict[Unit, UnitChain] = {}
         self._folded: dict[Unit, tuple[tuple[int, ...], Held]] = {}  # as long as nothing grows
         self._chains_read = 0
@@ -154,9 +158,19 @@ class Registrar:
     # -- chains of units -------------------------------------------------------------------------------
 
     async def _read_chain(self, unit: Unit) -> None:
-        head = await unit_chain.head(self._ledger, unit, self._retry)
-        certified = self._chains.get(unit, NO_CHAIN).certified
-        self._chains[unit] = unit_chain_of(head.entries, head.seq)._replace(certified=certified)
+        """What is new of it, where it was read before: what is replayed appends to one chain, a day long."""
+        known = self._chains.get(unit, NO_CHAIN)
+        since = None if known.digest is None else UnitHead(unit, known.seq, known.digest, ())
+        head = await unit_chain.head(self._ledger, unit, self._retry, since)
+        if since is not None and any(entry.kind is Kind.DISPOSE for entry in head.entries):
+            since = None  # it may name again what one before it has named
+            head = await unit_chain.head(self._ledger, unit, self._retry)
+        new = unit_chain_of(head.entries, head.seq)
+        if since is not None:
+            landed = Counter(known.landed)
+            landed.update(new.landed)
+            new = new._replace(disposals=known.disposals, disposed=known.disposed, landed=landed)
+        self._chains[unit] = new._replace(certified=known.certified, digest=head.digest)
         self._chains_read += 1
 
     async def _look_for_certificates(self) -> None:
@@ -187,7 +201,7 @@ class Registrar:
 
     async def _live(self, unit: Unit) -> Held:
         objects = await self._index.objects(unit)
-        found = await live_units.unit(self._ledger, unit, objects, self._retry)
+        found = await live_units.unit_by(self._heads, unit, objects)
         named = [*found.objects.values(), *found.spent.values(), *found.given_up]
         records = sum(each.left for each in named)
         return Held(unit, len(named), records, sum(each.stored.stored_bytes for each in named))

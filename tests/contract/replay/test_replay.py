@@ -373,6 +373,21 @@ async def test_a_pass_over_what_is_known_costs_two_lists_a_day(world: World, sto
     assert store.requests == {"list": 2 * len(days(NOW))}
 
 
+async def test_a_pass_costs_the_same_however_long_the_chain_is(world: World, store: MemoryStore) -> None:
+    """Each adds an entry, and none reads those before it again."""
+    await world.archive([line for number in range(12) for line in events(f"k{number}", f"m{number}")])
+    steward, costs = world.steward(), []
+    for number in range(12):
+        world.register(key_record(f"k{number}", seq=number + 2))
+        store.requests.clear()
+        assert (await steward.run_pass()).entries == 1
+        costs.append(dict(store.requests))
+    assert costs[2:] == [costs[2]] * 10
+    other = world.steward()
+    assert (await other.run_pass()).records == 0
+    assert [entry.seq for entry in await world.entries()] == list(range(1, 13))
+
+
 def test_an_objects_keys_are_kept_as_four_bytes_each() -> None:
     holding = Holding([f"k{number}" for number in range(10_000)], ())
     assert holding._hashes.itemsize * len(holding._hashes) <= 40_000

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from tests.unit.ledger.world import TOPIC_ID, WRITER
 from workers.by import By
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Disposition, Group
-from workers.ledger.entries import StoredObject
+from workers.ledger import unit_chain, unit_entries
+from workers.ledger.entries import StoredObject, digest
 from workers.ledger.line_ranges import Ranges
 from workers.ledger.names import ChainId, unit_output
-from workers.ledger.unit_chain import Draft
+from workers.ledger.unit_chain import Draft, UnitHead
 from workers.ledger.unit_entries import Became, Consumed, Kind
 from workers.sealing.keys import Unit
+from workers.store.memory import MemoryStore
 
 DAY = "2026-11-25"
 MAIN = Unit("acme", "shop", DAY, Clock.MAIN)
@@ -74,3 +76,23 @@ def disposal(*objects: tuple[StoredObject, int], attempt: str = "a" * 16) -> Dra
     return draft(
         Kind.DISPOSE, consumed, {Became.DISPOSED: sum(count for _, count in objects)}, attempt=attempt
     )
+
+
+LINES = 100  # of each of REPLAYED
+REPLAYED = [intake(NOBODYS, number * LINES, LINES) for number in range(100)]
+
+
+async def replayed(store: MemoryStore, length: int, at: UnitHead | None = None) -> UnitHead:
+    """So many entries more, each of one record of REPLAYED: it went to MAIN or QUARANTINE by turns."""
+    at = at or UnitHead(NOBODYS, 0, None, ())
+    for number in range(at.seq, at.seq + length):
+        attempt, line = f"{number:016x}", number % LINES
+        moved = output(MAIN if number % 2 else QUARANTINE, NOBODYS, number + 1, attempt, 1)
+        became = Became.ACCEPTED if number % 2 else Became.QUARANTINED
+        consumed = [(REPLAYED[number // LINES].key, ((line, line),), 1)]
+        entry = unit_chain._entry(at, draft(Kind.REPLAY, consumed, {became: 1}, [moved], attempt))
+        unit_chain.check(at._replace(entries=()), entry)  # all of it would make this quadratic
+        body = unit_entries.encode(entry)
+        await store.put(entry.key, body)
+        at = UnitHead(NOBODYS, entry.seq, digest(body), (*at.entries, entry))
+    return at

@@ -6,10 +6,12 @@ import msgspec
 import pytest
 import zstandard
 
+from tests.unit.ledger.units import LINES, NOBODYS, REPLAYED, disposal, replayed
 from tests.unit.ledger.world import retry
 from tests.unit.retention.making import unit, workspace
 from tests.unit.retention.world import DESTROY_AFTER, SHRED_LATENCY, World, group
 from workers.intake.dispositions import Disposition
+from workers.ledger.unit_chain import append
 from workers.ledger.verify_report import Kind, Report
 from workers.retention import index_audit, index_copy, names
 from workers.retention.agent import Agent
@@ -86,6 +88,25 @@ async def test_a_start_reads_what_is_new_since_the_copy_and_plans_the_same() -> 
     found.ledger.requests.clear()
     assert alike(await census(found), await census(found, anew=True))
     assert found.ledger.requests["get"] <= 3 + 1 + 12
+
+
+async def test_a_chain_that_grows_is_read_from_where_it_was() -> None:
+    found = World({"acme": workspace()})
+    at = await replayed(found.ledger, 300)
+    growing = registrar(found)
+    await growing.census(found.view(), found.now)
+    for _ in range(3):
+        at = await replayed(found.ledger, 2, at)
+        found.ledger.requests.clear()
+        grown = await growing.census(found.view(), found.now)
+        assert found.ledger.requests["get"] == 2
+        anew = registrar(found)
+        assert alike(grown, await anew.census(found.view(), found.now))
+        assert growing._chains == anew._chains
+    await append(found.ledger, at, disposal((REPLAYED[0], 0), (REPLAYED[50], LINES)), retry())
+    assert alike(await growing.census(found.view(), found.now), await census(found, anew=True))
+    assert growing._chains[NOBODYS].disposals == {at.seq + 1}
+    assert growing._chains[NOBODYS].disposed == 2
 
 
 async def test_what_is_disposed_of_behind_the_copy_is_seen() -> None:
