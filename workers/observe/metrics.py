@@ -1,15 +1,7 @@
 """Every metric, declared once: name, type, unit, labels and the values that these may have.
 
-Base units; updated per batch, never per record. A label takes declared values only: neither a customer's id
-nor a write key can get in. docs/metrics.md is made from this file.
+Base units; updated per batch, never per record. docs/metrics.md is made from this file.
 """
-
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
-
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
-from prometheus_client.metrics import MetricWrapperBase
 
 from topics import origin_verdicts, workspaces, write_keys
 from topics.origin_verdicts import VerdictKind
@@ -20,80 +12,15 @@ from workers.keyservice.refusal import Outcome
 from workers.ledger import halts
 from workers.ledger.orphans import Kind
 from workers.ledger.unit_entries import Became
+from workers.observe import declaring
+from workers.observe.declaring import counter, counters, gauge, gauges, histogram, histograms
 from workers.origins.brakes import BRAKES
 from workers.retention.dispose import Outcome as Disposal
 from workers.retention.due import Unusable
 from workers.retention.erase import Cause
 
-REGISTRY = CollectorRegistry()
-ProcessCollector(registry=REGISTRY)
-
-M = TypeVar("M", bound=MetricWrapperBase)
-
-
-class Labelled(Generic[M]):
-    """A metric with labels. `labels` raises ValueError for a value that was not declared."""
-
-    def __init__(self, metric: M, allowed: Mapping[str, Iterable[str]]) -> None:
-        self._metric = metric
-        self._allowed = {label: frozenset(values) for label, values in allowed.items()}
-
-    def labels(self, **values: str) -> M:
-        for label, value in values.items():
-            if value not in self._allowed.get(label, ()):
-                raise ValueError(f"{value!r} is no declared value of label {label}")
-        return self._metric.labels(**values)
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A line of docs/metrics.md."""
-
-    name: str
-    kind: str
-    unit: str
-    labels: Mapping[str, Sequence[str]]
-    meaning: str
-
-
-DECLARED: list[Declared] = []
-
-
-def _declare(name: str, kind: str, unit: str, meaning: str, labels: Mapping[str, Sequence[str]]) -> None:
-    DECLARED.append(Declared(name, kind, unit, labels, meaning))
-
-
-def _counter(name: str, unit: str, meaning: str) -> Counter:
-    _declare(name, "counter", unit, meaning, {})
-    return Counter(name, meaning, registry=REGISTRY)
-
-
-def _counters(name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Labelled[Counter]:
-    _declare(name, "counter", unit, meaning, labels)
-    return Labelled(Counter(name, meaning, list(labels), registry=REGISTRY), labels)
-
-
-def _gauge(name: str, unit: str, meaning: str) -> Gauge:
-    _declare(name, "gauge", unit, meaning, {})
-    return Gauge(name, meaning, registry=REGISTRY)
-
-
-def _gauges(name: str, unit: str, meaning: str, **labels: Sequence[str]) -> Labelled[Gauge]:
-    _declare(name, "gauge", unit, meaning, labels)
-    return Labelled(Gauge(name, meaning, list(labels), registry=REGISTRY), labels)
-
-
-def _histogram(name: str, unit: str, meaning: str, buckets: Sequence[float]) -> Histogram:
-    _declare(name, "histogram", unit, meaning, {})
-    return Histogram(name, meaning, buckets=buckets, registry=REGISTRY)
-
-
-def _histograms(
-    name: str, unit: str, meaning: str, buckets: Sequence[float], **labels: Sequence[str]
-) -> Labelled[Histogram]:
-    _declare(name, "histogram", unit, meaning, labels)
-    return Labelled(Histogram(name, meaning, list(labels), buckets=buckets, registry=REGISTRY), labels)
-
+# whoever takes them from here has all that is declared below
+REGISTRY, DECLARED = declaring.REGISTRY, declaring.DECLARED
 
 DISPOSITIONS = tuple(sorted(disposition.value for disposition in Disposition))
 POLICY_TOPICS = (write_keys.NAME, workspaces.NAME, origin_verdicts.NAME)
@@ -101,41 +28,41 @@ POLICY_TOPICS = (write_keys.NAME, workspaces.NAME, origin_verdicts.NAME)
 HOLD_CAUSES = ("conflict", "denied", "unavailable", "policy_stale", "kafka_silent")
 # -- records ---------------------------------------------------------------------------------------
 
-RECORDS_IN = _counter(
+RECORDS_IN = counter(
     "strongroom_records_in_total",
     "records",
     "Records taken from Kafka, those taken again after a drop included.",
 )
-RECORDS = _counters(
+RECORDS = counters(
     "strongroom_records_total",
     "records",
     "Records committed to the ledger, by what became of them and the rule that said so.",
     disposition=DISPOSITIONS,
     reason=tuple(sorted((*REASONS, "gap", "lost"))),
 )
-RECORDS_DROPPED = _counter(
+RECORDS_DROPPED = counter(
     "strongroom_records_dropped_total",
     "records",
     "Records of batches given up before their commit; the next owner takes them again. "
     "Records in = records without gaps + buffered + dropped.",
 )
-BYTES_IN = _counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
-PLAIN_BYTES = _counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
-STORED_BYTES = _counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
-OBJECTS = _counter("strongroom_objects_total", "objects", "Sealed objects committed.")
+BYTES_IN = counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
+PLAIN_BYTES = counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
+STORED_BYTES = counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
+OBJECTS = counter("strongroom_objects_total", "objects", "Sealed objects committed.")
 
-REJECTIONS_DROPPED = _counter(
+REJECTIONS_DROPPED = counter(
     "strongroom_rejections_dropped_total",
     "rows",
     "Rows for the topic `rejections` that were given up: Kafka was away for too long, or refused them.",
 )
 
-OBSERVATIONS = _counter(
+OBSERVATIONS = counter(
     "strongroom_observations_total",
     "rows",
     "Rows for the topic `origin-observations` that Kafka has taken.",
 )
-OBSERVATIONS_DROPPED = _counter(
+OBSERVATIONS_DROPPED = counter(
     "strongroom_observations_dropped_total",
     "rows",
     "Rows for the topic `origin-observations` that were given up, or spans of a source's records, or of a "
@@ -144,24 +71,24 @@ OBSERVATIONS_DROPPED = _counter(
 
 # -- the ledger ------------------------------------------------------------------------------------
 
-COMMITS = _counter("strongroom_ledger_commits_total", "entries", "Ledger entries written.")
-FENCED = _counter(
+COMMITS = counter("strongroom_ledger_commits_total", "entries", "Ledger entries written.")
+FENCED = counter(
     "strongroom_ledger_fenced_total",
     "entries",
     "Commits that found another worker's entry in their place; the batch was dropped.",
 )
-FLUSH_SECONDS = _histogram(
+FLUSH_SECONDS = histogram(
     "strongroom_flush_seconds",
     "seconds",
     "From the end of a batch to its commit.",
     (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300),
 )
-OLDEST_SECONDS = _gauge(
+OLDEST_SECONDS = gauge(
     "strongroom_oldest_unarchived_seconds",
     "seconds",
     "Age of the oldest record that this worker holds and the ledger does not: the lag that matters.",
 )
-HALTS = _counters(
+HALTS = counters(
     "strongroom_halts_total",
     "partitions",
     "Partitions that were halted until a person acts (log line `partition_halted`).",
@@ -170,125 +97,123 @@ HALTS = _counters(
 
 # -- the steward ------------------------------------------------------------------------------------
 
-SWEEP_OBJECTS = _gauges(
+SWEEP_OBJECTS = gauges(
     "strongroom_sweep_objects",
     "objects",
     "Objects as the last pass found them. `strange`, `foreign` and `unproven` are kept, and want a look.",
     kind=tuple(Kind),
 )
-SWEEP_BYTES = _gauges("strongroom_sweep_bytes", "bytes", "Stored bytes of these objects.", kind=tuple(Kind))
-SWEEP_DUE = _gauge("strongroom_sweep_due", "objects", "Orphans of the last pass that were old enough to go.")
-SWEEP_BRAKED = _gauge(
+SWEEP_BYTES = gauges("strongroom_sweep_bytes", "bytes", "Stored bytes of these objects.", kind=tuple(Kind))
+SWEEP_DUE = gauge("strongroom_sweep_due", "objects", "Orphans of the last pass that were old enough to go.")
+SWEEP_BRAKED = gauge(
     "strongroom_sweep_braked", "passes", "1 if the last pass found too many orphans to delete any."
 )
-SWEEP_SECONDS = _gauge("strongroom_sweep_seconds", "seconds", "How long the last pass took.")
-SWEEP_ENDED = _gauge("strongroom_sweep_ended_seconds", "seconds", "End of the last pass, since the epoch.")
-ORPHANS_SWEPT = _counter("strongroom_orphans_swept_total", "objects", "Orphans deleted.")
-ORPHANS_SWEPT_BYTES = _counter("strongroom_orphans_swept_bytes_total", "bytes", "Stored bytes of these.")
-ORPHANS_REFUSED = _counter(
+SWEEP_SECONDS = gauge("strongroom_sweep_seconds", "seconds", "How long the last pass took.")
+SWEEP_ENDED = gauge("strongroom_sweep_ended_seconds", "seconds", "End of the last pass, since the epoch.")
+ORPHANS_SWEPT = counter("strongroom_orphans_swept_total", "objects", "Orphans deleted.")
+ORPHANS_SWEPT_BYTES = counter("strongroom_orphans_swept_bytes_total", "bytes", "Stored bytes of these.")
+ORPHANS_REFUSED = counter(
     "strongroom_orphans_refused_total", "objects", "Orphans that the store did not delete when asked to."
 )
 
-CHECKPOINTS = _counter("strongroom_checkpoints_total", "checkpoints", "Checkpoints of the ledger written.")
-CHECKPOINTS_REFUSED = _gauge(
+CHECKPOINTS = counter("strongroom_checkpoints_total", "checkpoints", "Checkpoints of the ledger written.")
+CHECKPOINTS_REFUSED = gauge(
     "strongroom_checkpoints_refused",
     "chains",
     "Chains that got none in the last pass: broken, or what a checkpoint names is gone. Run `verify`.",
 )
-CHECKPOINTS_FORGED = _gauge(
+CHECKPOINTS_FORGED = gauge(
     "strongroom_checkpoints_forged",
     "checkpoints",
     "Checkpoints met by the last pass that no trusted key has signed.",
 )
-CHECKPOINTS_UNTOLD = _gauge(
+CHECKPOINTS_UNTOLD = gauge(
     "strongroom_checkpoints_untold", "checkpoints", "Newest checkpoints that the audit topic has not got yet."
 )
-CHECKPOINTS_ENDED = _gauge(
+CHECKPOINTS_ENDED = gauge(
     "strongroom_checkpoints_ended_seconds", "seconds", "End of the last pass of checkpoints, since the epoch."
 )
 
 # -- the retain worker -------------------------------------------------------------------------------
 
-RETENTION_UNITS = _gauges(
+RETENTION_UNITS = gauges(
     "strongroom_retention_units",
     "units",
     "Units by the last plan: due, waiting for an approval, between disabled and certified, kept by a bucket "
     "although they must go, kept by a legal hold.",
     state=("due", "braked", "under_way", "stuck", "held"),
 )
-RETENTION_DUE_BYTES = _gauge("strongroom_retention_due_bytes", "bytes", "Stored bytes of the units due.")
-RETENTION_OVERDUE_SECONDS = _gauge(
+RETENTION_DUE_BYTES = gauge("strongroom_retention_due_bytes", "bytes", "Stored bytes of the units due.")
+RETENTION_OVERDUE_SECONDS = gauge(
     "strongroom_retention_overdue_seconds",
     "seconds",
     "For how long the oldest unit that is due has been so. Beyond two days: find out why.",
 )
-RETENTION_STEPS = _counters(
+RETENTION_STEPS = counters(
     "strongroom_retention_steps_total",
     "steps",
     "Steps taken with units, by where these left the unit.",
     outcome=tuple(Disposal),
 )
-RETENTION_DISPOSALS = _counter(
+RETENTION_DISPOSALS = counter(
     "strongroom_retention_disposals_total", "disposals", "Disposals that were certified."
 )
-RETENTION_DISPOSED_BYTES = _counter(
+RETENTION_DISPOSED_BYTES = counter(
     "strongroom_retention_disposed_bytes_total", "bytes", "Stored bytes of what was disposed of."
 )
-RETENTION_CLOSINGS = _counter(
+RETENTION_CLOSINGS = counter(
     "strongroom_retention_closings_total",
     "workspaces",
     "Closed workspaces whose own key was destroyed, and of which the closing certificate was written.",
 )
-RETENTION_FAILURES = _counters(
+RETENTION_FAILURES = counters(
     "strongroom_retention_failures_total",
     "attempts",
     "Steps that failed. `object_lock` and `denied` want a person, `broken` wants `strongroom verify`.",
     cause=("broken", *Cause),
 )
-RETENTION_BRAKES = _gauge(
+RETENTION_BRAKES = gauge(
     "strongroom_retention_brakes",
     "scopes",
     "Workspaces, or the fleet, of which so much is due at once that it waits for an approval. Page for it.",
 )
-RETENTION_POLICY_UNUSABLE = _gauges(
+RETENTION_POLICY_UNUSABLE = gauges(
     "strongroom_retention_policy_unusable",
     "policies",
     "1 while nothing is deleted because the copy of policy can't be trusted. Alert on it.",
     cause=tuple(Unusable),
 )
-RETENTION_PLAN_SECONDS = _gauge(
-    "strongroom_retention_plan_seconds", "seconds", "How long the last plan took."
-)
-RETENTION_PLAN_ENDED = _gauge(
+RETENTION_PLAN_SECONDS = gauge("strongroom_retention_plan_seconds", "seconds", "How long the last plan took.")
+RETENTION_PLAN_ENDED = gauge(
     "strongroom_retention_plan_ended_seconds", "seconds", "End of the last plan, since the epoch."
 )
 
 # -- the steward's replay ----------------------------------------------------------------------------
 
-UNCLAIMED_OBJECTS = _gauge(
+UNCLAIMED_OBJECTS = gauge(
     "strongroom_unclaimed_objects",
     "objects",
     "Objects with records of unknown write keys that wait, as the last pass of the replay left them.",
 )
-UNCLAIMED_RECORDS = _gauge("strongroom_unclaimed_records", "records", "Records in these.")
-UNCLAIMED_BYTES = _gauge("strongroom_unclaimed_bytes", "bytes", "Plain bytes of these objects.")
-REPLAY_DUE = _gauge(
+UNCLAIMED_RECORDS = gauge("strongroom_unclaimed_records", "records", "Records in these.")
+UNCLAIMED_BYTES = gauge("strongroom_unclaimed_bytes", "bytes", "Plain bytes of these objects.")
+REPLAY_DUE = gauge(
     "strongroom_replay_due",
     "objects",
     "Objects whose records of known keys the last pass could not replay: it tries again.",
 )
-REPLAY_BROKEN = _gauge(
+REPLAY_BROKEN = gauge(
     "strongroom_replay_broken",
     "objects",
     "Objects and units that the last pass could not read (log line `replay_broken`).",
 )
-REPLAY_ENDED = _gauge(
+REPLAY_ENDED = gauge(
     "strongroom_replay_ended_seconds", "seconds", "End of the last pass of the replay, since the epoch."
 )
-REPLAY_FAILED = _counter(
+REPLAY_FAILED = counter(
     "strongroom_replay_failed_total", "records", "Records that a rule failed on: they stay unclaimed."
 )
-REPLAYED = _counters(
+REPLAYED = counters(
     "strongroom_replayed_records_total",
     "records",
     "Unclaimed records whose write key became known, by what became of them.",
@@ -298,49 +223,49 @@ REPLAYED = _counters(
 
 # -- the judge -----------------------------------------------------------------------------------------
 
-JUDGE_KEYS = _gauge("strongroom_judge_keys", "keys", "Write keys of which this judge knows something.")
-JUDGE_HOSTS = _gauge("strongroom_judge_hosts", "hosts", "Foreign hosts of these that it remembers.")
-JUDGE_OBSERVATIONS = _counters(
+JUDGE_KEYS = gauge("strongroom_judge_keys", "keys", "Write keys of which this judge knows something.")
+JUDGE_HOSTS = gauge("strongroom_judge_hosts", "hosts", "Foreign hosts of these that it remembers.")
+JUDGE_OBSERVATIONS = counters(
     "strongroom_judge_observations_total",
     "observations",
     "Observations taken, by whether they brought something new. `unreadable` are passed over: see who writes "
     "to the topic.",
     outcome=("folded", "repeated", "unreadable"),
 )
-JUDGE_VERDICTS = _counters(
+JUDGE_VERDICTS = counters(
     "strongroom_judge_verdicts_total",
     "verdicts",
     "Verdicts put on record, those said again after a restart included.",
     kind=(VerdictKind.SUSPECT.value, VerdictKind.COPY.value),
 )
-JUDGE_BRAKED = _counters(
+JUDGE_BRAKED = counters(
     "strongroom_judge_braked_total",
     "verdicts",
     "Verdicts that a brake began to hold back. Page for it: it smells of a customer's move to a new domain.",
     brake=BRAKES,
 )
-JUDGE_SNAPSHOT_BYTES = _gauge(
+JUDGE_SNAPSHOT_BYTES = gauge(
     "strongroom_judge_snapshot_bytes", "bytes", "Stored bytes of the newest snapshot of a partition."
 )
-JUDGE_SNAPSHOT_ENDED = _gauge(
+JUDGE_SNAPSHOT_ENDED = gauge(
     "strongroom_judge_snapshot_ended_seconds", "seconds", "When it was stored, since the epoch."
 )
 
 # -- the key service --------------------------------------------------------------------------------
 
-KEY_SERVICE_CALLS = _counters(
+KEY_SERVICE_CALLS = counters(
     "strongroom_key_service_calls_total",
     "calls",
     "Calls answered, by what became of them; each has an audit line (`key_service_call`).",
     outcome=tuple(Outcome),
 )
-KEY_SERVICE_SECONDS = _histogram(
+KEY_SERVICE_SECONDS = histogram(
     "strongroom_key_service_seconds",
     "seconds",
     "From a call's headers to its answer.",
     (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-KEY_SERVICE_TURNED_AWAY = _counter(
+KEY_SERVICE_TURNED_AWAY = counter(
     "strongroom_key_service_turned_away_total",
     "connections",
     "Connections closed at once, for there were STRONGROOM_KEYSERVICE_CONNECTIONS.",
@@ -348,39 +273,37 @@ KEY_SERVICE_TURNED_AWAY = _counter(
 
 # -- the worker ------------------------------------------------------------------------------------
 
-BUFFERED_BYTES = _gauge("strongroom_buffered_bytes", "bytes", "Plain bytes that wait for their commit.")
-BUFFERED_RECORDS = _gauge("strongroom_buffered_records", "records", "Records that wait for their commit.")
-PARTITIONS = _gauges(
+BUFFERED_BYTES = gauge("strongroom_buffered_bytes", "bytes", "Plain bytes that wait for their commit.")
+BUFFERED_RECORDS = gauge("strongroom_buffered_records", "records", "Records that wait for their commit.")
+PARTITIONS = gauges(
     "strongroom_partitions", "partitions", "Partitions of this worker.", state=("owned", "halted")
 )
-LAG_RECORDS = _gauge(
+LAG_RECORDS = gauge(
     "strongroom_lag_records",
     "records",
     "Offsets between this worker's position and the end of its partitions; a few may be markers.",
 )
-HOLDING = _gauges("strongroom_holding", "holds", "Declared holds in force.", cause=HOLD_CAUSES)
-HOLD_SECONDS = _counters(
-    "strongroom_hold_seconds_total", "seconds", "Time spent in holds.", cause=HOLD_CAUSES
-)
-HOLDS = _counters(
+HOLDING = gauges("strongroom_holding", "holds", "Declared holds in force.", cause=HOLD_CAUSES)
+HOLD_SECONDS = counters("strongroom_hold_seconds_total", "seconds", "Time spent in holds.", cause=HOLD_CAUSES)
+HOLDS = counters(
     "strongroom_holds_total",
     "attempts",
     "Attempts that had to be put off: answers of a store or keystore, a policy copy too old to decide on.",
     cause=HOLD_CAUSES,
 )
-LOOP_LAG_SECONDS = _gauge(
+LOOP_LAG_SECONDS = gauge(
     "strongroom_loop_lag_seconds", "seconds", "How late the event loop woke up at the last look."
 )
 
 # -- policy ----------------------------------------------------------------------------------------
 
-POLICY_AGE_SECONDS = _gauges(
+POLICY_AGE_SECONDS = gauges(
     "strongroom_policy_age_seconds",
     "seconds",
     "Since the copy of a policy topic was last known to be whole.",
     topic=POLICY_TOPICS,
 )
-POLICY_DELAY_SECONDS = _histograms(
+POLICY_DELAY_SECONDS = histograms(
     "strongroom_policy_delay_seconds",
     "seconds",
     "From the time in a policy record, at which its publisher handed it to Kafka, until it was applied here: "
@@ -388,26 +311,26 @@ POLICY_DELAY_SECONDS = _histograms(
     (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 30, 60),
     topic=POLICY_TOPICS,
 )
-POLICY_UNPUBLISHED = _gauges(
+POLICY_UNPUBLISHED = gauges(
     "strongroom_policy_unpublished",
     "shards",
     "Shards with changes in the bucket that a command left unpublished, as the steward last saw them.",
     topic=POLICY_TOPICS,
 )
-POLICY_MENDED = _counters(
+POLICY_MENDED = counters(
     "strongroom_policy_mended_total",
     "records",
     "Values that the steward published in place of a command that had died.",
     topic=POLICY_TOPICS,
 )
-POLICY_KEPT_OUT = _counters(
+POLICY_KEPT_OUT = counters(
     "strongroom_policy_kept_out_total",
     "records",
     "Records of a policy topic that were not taken: unreadable, a tombstone, or a way out of a final state.",
     topic=POLICY_TOPICS,
     cause=tuple(sorted(KEPT_OUT)),
 )
-POLICY_VERSION = _gauges(
+POLICY_VERSION = gauges(
     "strongroom_policy_version",
     "offsets",
     "Offsets applied of a policy topic, summed over its partitions: equal on workers that know the same.",
