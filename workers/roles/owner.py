@@ -18,12 +18,12 @@ from workers.intake.sort import Sorter
 from workers.ledger.assign import gap_filled
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Commit, Fenced, Flusher, UnitsDisposed
-from workers.ledger.halts import ACKNOWLEDGED, cause_of
 from workers.ledger.head import Head
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
 from workers.observe import metrics
-from workers.sealing.keys import Unit
+from workers.roles.halts import Halts
+from workers.roles.late_units import LateUnits
 from workers.store.retry import Hold
 from workers.stream.chunk import Chunk
 
@@ -33,8 +33,6 @@ NEARLY_FULL = (
     0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
 )
 STALE_POLL = 0.05  # seconds between looks at a policy copy that is too old to decide on
-LOSS_LOOK = 10.0  # seconds between looks whether a halted partition's loss was put on record meanwhile
-HALT_LOOK = 300.0  # and whether what halted another one was mended: to find that out costs a flush
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +95,13 @@ class Owner:
         self._observed = observed  # told of what was taken, committed or not; never waits
         self._draining = False
         self._owned: dict[int, Partition] = {}
-        # units found to be disposed of, and how many were known when each partition was claimed
-        self._disposed: dict[Unit, int] = {}
-        self._knew: dict[int, int] = {}
+        self._late = LateUnits(sorter.policy)
         self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
         self._background: set[asyncio.Task[None]] = set()
         self._hinting: asyncio.Task[None] | None = None
         self.stream: Stream | None = None
-        self.halted: dict[int, Fatal] = {}
-        self._look_due: dict[int, float] = {}  # halted partition → uptime at which it is claimed again
+        self._halts = Halts()
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- what the stream calls ------------------------------------------------------------------
@@ -120,7 +115,7 @@ class Owner:
 
     async def revoked(self, partitions: frozenset[int]) -> None:
         for number in partitions:
-            self.halted.pop(number, None)
+            self._halts.over(number)
         await self._drop(partitions)
 
     async def take(self, chunk: Chunk) -> None:
@@ -211,6 +206,11 @@ class Owner:
         return sum(partition.buffered_bytes for partition in self._owned.values())
 
     @property
+    def halted(self) -> Mapping[int, Fatal]:
+        """Why, by partition."""
+        return self._halts.why
+
+    @property
     def partitions(self) -> Mapping[int, Partition]:
         return self._owned
 
@@ -220,11 +220,11 @@ class Owner:
         try:
             head = await self._claim(number)
         except Fatal as error:
-            self._halt(number, error)
+            self._halts.add(number, error, self._uptime())
             return None
-        self.halted.pop(number, None)
+        self._halts.over(number)
         partition = self._owned[number] = Partition(head, self._flusher)
-        self._knew[number] = len(self._disposed)
+        self._late.claimed(number)
         self._hinted.pop(number, None)
         log.info("partition_claimed", partition=number, next=head.next, incarnation=head.chain.incarnation)
         return partition.due
@@ -304,26 +304,12 @@ class Owner:
             metrics.FENCED.inc()
             log.warning("fenced", partition=number, cause=error.message)
             self._in_background(self._claim_again(number))
-        elif isinstance(error, UnitsDisposed) and self._refuse_late(number, error):
+        elif isinstance(error, UnitsDisposed) and self._late.refuse(number, error):
             self._in_background(self._claim_again(number))
         elif isinstance(error, Fatal):
             self._in_background(self._halt_owned(number, error))
         elif not self.failed.done():
             self.failed.set_exception(error)
-
-    def _refuse_late(self, number: int, found: UnitsDisposed) -> bool:
-        """From now on the sorter refuses what comes for these units: the batch is fetched and sorted again.
-
-        False where it knew already when it sorted them: then only a person can help.
-        """
-        if any(self._disposed.get(unit, self._knew[number]) < self._knew[number] for unit in found.units):
-            return False
-        for unit in found.units - self._disposed.keys():
-            self._disposed[unit] = len(self._disposed)
-            self._sorter.policy.disposed_of(*unit)
-        units = sorted("/".join(unit) for unit in found.units)
-        log.warning("late_records_refused", partition=number, units=len(units), examples=units[:10])
-        return True
 
     async def _claim_again(self, number: int) -> None:
         await self._drop(frozenset({number}))
@@ -332,24 +318,12 @@ class Owner:
 
     async def _halt_owned(self, number: int, error: Fatal) -> None:
         await self._drop(frozenset({number}))
-        self._halt(number, error)
+        self._halts.add(number, error, self._uptime())
         if self.stream is not None:
             await self.stream.halt(frozenset({number}))
 
-    def _halt(self, number: int, error: Fatal) -> None:
-        cause, before = cause_of(error), self.halted.get(number)
-        self.halted[number] = error
-        self._look_due[number] = self._uptime() + (LOSS_LOOK if cause in ACKNOWLEDGED else HALT_LOOK)
-        if before is not None and cause_of(before) == cause:
-            return  # it was looked at again, and is as it was
-        metrics.HALTS.labels(cause=cause).inc()
-        log.error("partition_halted", partition=number, cause=cause, error=error.message, remedy=error.remedy)
-
     def _look_at_halts(self, uptime: float) -> None:
-        """Claims again what is halted: a person may have mended it, or acknowledged the loss."""
-        due = frozenset(number for number in self.halted if uptime >= self._look_due[number])
-        if due and self.stream is not None:
-            self._look_due.update(dict.fromkeys(due, uptime + HALT_LOOK))  # one look at a time
+        if self.stream is not None and (due := self._halts.due(uptime)):
             self._in_background(self.stream.reclaim(due))
 
     def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:

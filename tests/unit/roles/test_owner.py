@@ -20,7 +20,8 @@ from workers.ledger.verify import Verifier
 from workers.ledger.verify_report import Report
 from workers.observe import metrics
 from workers.observe.health import Steps
-from workers.roles.owner import LOSS_LOOK, Limits, Owner
+from workers.roles.halts import LOSS_LOOK
+from workers.roles.owner import Limits, Owner
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
 from workers.stream.chunk import Chunk
