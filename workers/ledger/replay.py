@@ -24,7 +24,7 @@ from workers.ledger.live import Live
 from workers.ledger.names import unit_output
 from workers.ledger.read import Keys
 from workers.ledger.replay_plan import Opened, Owner, Place, Plan, appended_by, decidable, plan
-from workers.ledger.unclaimed import Reading, UnclaimedUnit, days, hashed, unclaimed_unit
+from workers.ledger.unclaimed import Reading, UnclaimedUnit, Withdrawn, days, hashed, unclaimed_unit
 from workers.ledger.unit_chain import Draft, Taken
 from workers.ledger.unit_entries import Became, Kind
 
@@ -99,6 +99,8 @@ class Replay:
                 await self._replay(unit)
             except Fatal as error:
                 found.tell(day, error)
+            except Withdrawn as error:  # by a clock that is not ours it is past its time
+                log.warning("replay_withdrawn", unit="/".join(unit.unit), why=error.message)
             found.objects += len(unit.live)
             found.records += unit.records
             found.bytes += unit.plain_bytes

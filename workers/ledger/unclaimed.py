@@ -29,6 +29,7 @@ from workers.ledger.replay_plan import EPOCH, Line, decidable, live_lines
 from workers.ledger.unit_chain import UnitHead
 from workers.ledger.walk import listed
 from workers.sealing.keys import Unit
+from workers.sealing.refusals import KeyDisabled, KeyShredded
 from workers.store.port import Store
 from workers.store.retry import Retry
 
@@ -36,6 +37,10 @@ log = structlog.get_logger()
 
 BITS = 0xFFFFFFFF
 FEW = 16  # times as many hashes as keys that are looked for: from there on a search is quicker than a walk
+
+
+class Withdrawn(StrongroomError):
+    """Nobody reads the unit's objects any more. Nothing of them is broken, and nobody claims them now."""
 
 
 class Holding:
@@ -109,7 +114,7 @@ class UnclaimedUnit:
     async def look(self, objects: IntakeObjects) -> None:
         """Finds what is new and learns its keys: two lists, where nothing is.
 
-        Raises Fatal for a broken chain.
+        Raises Fatal for a broken chain, and Withdrawn.
         """
         reading = self._reading
         names = await self._names()
@@ -139,11 +144,16 @@ class UnclaimedUnit:
         return self._set(live.fold(head, self._stored.values(), ()))
 
     async def open(self, name: str) -> list[Line] | None:
-        """The live records of an object. None if it can't be read, which is told."""
+        """The live records of an object. None if it can't be read, which is told.
+
+        Raises Withdrawn where the unit's key is disabled or gone: it is being disposed of.
+        """
         reading, each = self._reading, self.live[name]
         assert reading.keys is not None, "nothing can be opened"  # noqa: S101  # a fault of ours
         try:
             values = await open_object(reading.data, reading.keys, each.stored, reading.retry)
+        except (KeyDisabled, KeyShredded) as error:
+            raise Withdrawn(error.message, remedy=error.remedy) from None
         except (Fatal, Poison) as error:
             reading.broken(name, error)
             return None

@@ -21,6 +21,7 @@ from workers.ledger.replay_plan import OWNERS_MAX, appended_by
 from workers.ledger.unclaimed import Holding, days, hashed, unclaimed_unit
 from workers.ledger.unit_entries import Became
 from workers.sealing.keys import Unit
+from workers.sealing.refusals import KeyDisabled, KeyShredded, Refused
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
 from workers.store.port import Unavailable
@@ -316,6 +317,32 @@ async def test_records_that_nobody_can_seal_stay_and_hold_up_no_others(world: Wo
     assert [each["event"] for each in logs if each["event"] == "replay_barred"]
     assert await world.ids(SITE) == Counter("a")
     assert await world.ids(UNCLAIMED) == Counter("b")
+
+
+@pytest.mark.parametrize("refusal", [KeyShredded, KeyDisabled])
+async def test_a_day_whose_key_was_withdrawn_is_passed_over_and_the_others_go_on(
+    world: World, refusal: type[Refused]
+) -> None:
+    """As by a steward whose clock is behind the retain worker's, or one that looks just then."""
+
+    class Withdrawing(MarkingKeys):
+        async def unit_key(self, unit: Unit, *, create: bool) -> MarkingKey:
+            if unit == unclaimed_unit(days(NOW)[-2]):
+                raise refusal("no longer")
+            return await super().unit_key(unit, create=create)
+
+    await world.archive(events("strange", "m0", "m1"), at=NOW - DAY)
+    await world.archive(events("strange", "m2"))
+    before = world.steward(Withdrawing())
+    assert (await before.run_pass()).broken == {}
+    world.register(key_record("strange"))
+    for steward in (before, world.steward(Withdrawing())):
+        found = await steward.run_pass()
+        assert (found.broken, found.records) == ({}, 2)  # those of the day before are live until they go
+    assert await world.ids(SITE) == Counter(["m2"])
+    assert len(await world.entries()) == 1
+    # where the disposal was taken back, they are replayed
+    assert (await world.steward().run_pass()).entries == 1
 
 
 async def test_an_object_that_is_broken_is_named_and_holds_up_no_others(
