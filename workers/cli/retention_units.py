@@ -1,5 +1,7 @@
 """`strongroom retention plan` and its like: what is due and what goes, and why."""
 
+from typing import NamedTuple
+
 import click
 
 from topics.times import iso_ms
@@ -9,10 +11,10 @@ from workers.cli.policy import asked_by
 from workers.errors import Poison
 from workers.ledger.policy_chain import PolicyChain
 from workers.ledger.policy_kinds import WORKSPACES
-from workers.retention import approvals, explain, index_copy, names
+from workers.retention import approvals, close, closing_certificate, explain, index_copy, names
 from workers.retention.agent import planned_from
 from workers.retention.census import Registrar
-from workers.retention.due import PolicyView
+from workers.retention.due import PolicyView, Verdict, judge_closing
 from workers.retention.index import UnitIndex
 from workers.retention.index_copy import IndexCopy
 from workers.retention.plan import FLEET, Due, Plan
@@ -33,6 +35,12 @@ PLANNED = (
     "due since",
     "goes",
 )
+OWN_KEY = "(its own key)"  # in place of a source: of a closed workspace of which nothing else is left
+
+
+class Planned(NamedTuple):
+    plan: Plan
+    ends: dict[str, Verdict]  # closed workspaces whose own key goes
 
 
 @click.command()
@@ -43,12 +51,15 @@ def plan(workspace: str | None, as_json: bool) -> int:
 
     Exit code 1 where so much is due at once that it waits for `strongroom retention approve`.
     """
-    found = running.run(_planned(Settings.load()))
+    found, ends = running.run(_planned(Settings.load()))
     rows = [_row(each, "now") for each in found.tasks] + [_row(each, "waits") for each in found.waiting]
-    shown = [row for row in rows if workspace in (None, row[0])]
-    output.table(PLANNED, shown, as_json=as_json, title="What is past its retention")
-    objects, stored = sum(int(str(row[4])) for row in shown), sum(int(str(row[6])) for row in shown)
-    output.say(f"{len(shown)} units, {objects} objects, {stored} bytes are due")
+    units = [row for row in rows if workspace in (None, row[0])]
+    keys = [_key_row(*each) for each in ends.items() if workspace in (None, each[0])]
+    output.table(PLANNED, [*units, *keys], as_json=as_json, title="What is past its retention")
+    objects, stored = sum(int(str(row[4])) for row in units), sum(int(str(row[6])) for row in units)
+    output.say(f"{len(units)} units, {objects} objects, {stored} bytes are due")
+    if keys:
+        output.say(f"{len(keys)} closed workspaces are empty: their own keys go")
     if found.unusable is not None:
         output.say(f"the policy is {found.unusable}: nothing is deleted by it")
     for brake in found.brakes:
@@ -119,21 +130,32 @@ def _row(due: Due, goes: str) -> tuple[object, ...]:
     return (*held.unit, held.objects, held.records, held.stored_bytes, verdict.reason, since, goes)
 
 
+def _key_row(workspace: str, verdict: Verdict) -> tuple[object, ...]:
+    since = "" if verdict.at is None else iso_ms(verdict.at)
+    return (workspace, OWN_KEY, "", "", 0, 0, 0, verdict.reason, since, "now")
+
+
 async def view_by_chain(ledger: Store) -> PolicyView:
     """What the chain in S3 says now: a command needs no topic."""
     return PolicyView(await PolicyChain(ledger, WORKSPACES, retry=running.patient()).everything())
 
 
-async def _planned(settings: Settings) -> Plan:
+async def _planned(settings: Settings) -> Planned:
     async with opening.open_ledger(settings) as ledger:
         return await _plan_of(settings, ledger)
 
 
-async def _plan_of(settings: Settings, ledger: Store) -> Plan:
-    retry = running.patient()
+async def _plan_of(settings: Settings, ledger: Store) -> Planned:
+    retry, at = running.patient(), now()
     registrar = Registrar(ledger, UnitIndex(ledger, retry, now), retry)
     view = await view_by_chain(ledger)
-    return (await planned_from(ledger, registrar, view, now(), limits(settings), retry)).plan
+    planned = await planned_from(ledger, registrar, view, at, limits(settings), retry)
+    ends = {
+        workspace: judge_closing(workspace, view, at)
+        for workspace in sorted(close.emptied(view, planned.census, at))
+        if await closing_certificate.read(ledger, workspace, retry) is None
+    }
+    return Planned(planned.plan, ends)
 
 
 async def _index(settings: Settings, rebuild: bool) -> tuple[IndexCopy | None, int]:
@@ -151,7 +173,7 @@ async def _approve(settings: Settings, scope: str, reason: str) -> approvals.App
     if not reason.strip():
         raise Poison("an approval is given for a reason", remedy="Give --reason: it is kept on record")
     async with opening.open_ledger(settings) as ledger:
-        found = await _plan_of(settings, ledger)
+        found, _ = await _plan_of(settings, ledger)
         brake = next((each for each in found.brakes if each.scope == scope), None)
         if brake is None:
             braked = ", ".join(each.scope for each in found.brakes) or "nothing"

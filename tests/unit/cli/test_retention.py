@@ -284,7 +284,10 @@ def test_by_hand_a_closed_workspace_ends_too_and_its_certificate_is_listed(
     monkeypatch.setattr(workspace_terms, "GRACE_MS", -7_200_000)  # it has long been in force
     assert run(["workspaces", "set", "zoo", "--source", "web:browser"]) == 0
     assert run(["workspaces", "set", "acme", "--state", "closed"]) == 0
-    assert printed("run") == []
+    for arguments in (["run"], ["plan"], ["plan", "--workspace", "acme"]):
+        (row,) = printed(*arguments)
+        assert (row["workspace"], row["source"], row["goes"]) == ("acme", "(its own key)", "now")
+    assert printed("plan", "--workspace", "zoo") == []
     assert printed("certificates") == []
     (step,) = printed("run", "--yes")
     assert (step["unit"], step["outcome"]) == ("acme", "destroyed")
@@ -292,7 +295,7 @@ def test_by_hand_a_closed_workspace_ends_too_and_its_certificate_is_listed(
     monkeypatch.setattr(retention_run, "now", lambda: later)
     (step,) = printed("run", "--yes")
     assert (step["unit"], step["outcome"]) == ("acme", "done")
-    assert printed("run", "--yes") == []
+    assert printed("run", "--yes") == printed("plan") == []
     (row,) = printed("certificates")
     assert (row["workspace"], row["kind"], row["reason"]) == ("acme", "closing", "closed")
     assert printed("certificates", "--workspace", "zoo") == []
