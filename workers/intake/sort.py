@@ -31,7 +31,7 @@ END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
 
 
 class Record(Protocol):
-    """What is read of aiokafka's ConsumerRecord. Times in ms since the epoch."""
+    """What is read of a record as Kafka delivered it. Times in ms since the epoch."""
 
     @property
     def offset(self) -> int: ...

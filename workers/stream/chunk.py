@@ -5,7 +5,7 @@ from typing import NamedTuple, Protocol
 
 
 class Record(Protocol):
-    """A record as Kafka delivered it (aiokafka's ConsumerRecord)."""
+    """A record as Kafka delivered it (aiokafka's DefaultRecord)."""
 
     @property
     def offset(self) -> int: ...

@@ -26,6 +26,7 @@ from workers.errors import Fatal
 from workers.stream import metadata
 from workers.stream.chunk import Chunk
 from workers.stream.hearing import Hearing, ends_of
+from workers.stream.unpack import unpack_by_batch
 
 FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
 PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
@@ -87,7 +88,9 @@ class Thread(driver.AIOKafkaConsumerThread):
 
     async def on_start(self) -> None:
         await super().on_start()
-        self.hearing.listen(self._ensure_consumer()._coordinator)
+        consumer = self._ensure_consumer()
+        self.hearing.listen(consumer._coordinator)
+        unpack_by_batch(consumer._fetcher)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
