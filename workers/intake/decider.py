@@ -13,11 +13,12 @@ from workers.intake.disposed import NOTHING, Span
 from workers.intake.dispositions import PLATFORM, UNCLAIMED, Clock, Decision, Disposition
 from workers.intake.envelope import Envelope
 from workers.intake.facts import Account, Facts, exact_inputs, page_inputs
-from workers.intake.kept import BEGINNING, PLATFORM_TERMS
+from workers.intake.kept import BEGINNING, END, PLATFORM_TERMS
 from workers.intake.policy import KnownKey, Policy, Verdicts
 from workers.intake.refusals import HOSTS, OTHERS, Refusal
 from workers.intake.rules import decide
 
+NO_TIME = Span(since=END, until=BEGINNING)
 NAMED_MAX = 128  # unknown keys of a batch whose refused records are counted by name
 NAME_MAX = 128  # characters: longer ones can't be registered
 
@@ -30,6 +31,8 @@ class Decider:
         self._policy = policy
         self._believed = True  # what is kept was decided by all verdicts
         self._unknown_bytes, self._unknown_share = unknown_bytes, unknown_share
+        self._unclaimed_since = END  # ms: what nobody claims and was appended before is past its retention
+        self._unclaimed = NO_TIME  # and what was disposed of it
         self.decided = Decided(cached)
         policy.follow(self.decided.forget_key, self._forget_workspace)
 
@@ -43,6 +46,8 @@ class Decider:
     def keep_clock(self, now: int) -> None:
         """Forgets what `now` (ms), or the age of the verdicts, has made of no use. Once a chunk."""
         self.decided.keep_clock(now)
+        self._unclaimed_since = PLATFORM_TERMS[UNCLAIMED].kept_since(now)
+        self._unclaimed = NO_TIME  # more may have been since
         believed = not self._policy.verdicts_stale()
         if believed is not self._believed:
             self._believed = believed
@@ -52,6 +57,7 @@ class Decider:
     def outcome(
         self,
         envelope: Envelope,
+        plan: Plan | None,
         appended: int,
         now: int,
         size: int,
@@ -60,18 +66,20 @@ class Decider:
     ) -> Outcome:
         """Of a record with a value of `size` bytes. Times in ms.
 
+        `plan`: what `decided.known` has of its key. Not before `keep_clock` was told `now`.
         `refused`: the batch's own, of unknown keys by their names.
         """
         write_key = envelope.write_key
-        plan = self.decided.known.get(write_key)
         outcome = None
         if plan is not None and plan.begins <= appended < plan.ends:  # it has a quota, or lacks this page
             outcome = plan.outcome or plan.pages.get(page_inputs(envelope))
         if plan is None or outcome is None:
             key = self._policy.write_key(write_key)
             if key is None:
-                late = appended < PLATFORM_TERMS[UNCLAIMED].kept_since(now)
-                if late or Clock.UNCLAIMED in self._unclaimed_at(appended).clocks:
+                span = self._unclaimed
+                if not span.since <= appended < span.until:
+                    span = self._unclaimed = self._policy.disposed.at(PLATFORM, UNCLAIMED, appended)
+                if appended < self._unclaimed_since or Clock.UNCLAIMED in span.clocks:
                     return self._unknown_late
                 return self._of_unknown_key(write_key, appended, size, allowances, refused)
             plan, outcome = self._by_rules(key, envelope, appended, now)
@@ -104,7 +112,7 @@ class Decider:
             now=now,
             inputs=exact,
             verdicts=verdicts,
-            disposed=self._unclaimed_at(appended)
+            disposed=self._policy.disposed.at(PLATFORM, UNCLAIMED, appended)
             if account is None
             else self._policy.disposed.at(key.workspace, key.source, appended),
         )
@@ -150,10 +158,6 @@ class Decider:
         if exact == inputs:
             self.decided.keep_page(plan.over, inputs, outcome)
         return outcome
-
-    def _unclaimed_at(self, appended: int) -> Span:
-        """What was disposed of the records that nobody claims."""
-        return self._policy.disposed.at(PLATFORM, UNCLAIMED, appended)
 
     def _verdicts(self, write_key: str) -> Verdicts:
         """Those to decide by: of old ones, those alone that keep out what the customer blocked."""

@@ -26,6 +26,7 @@ from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
 from workers.intake.samples import Samples
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
+FEW_GROUPS = 4  # whose lines are looked for one by one
 EPOCH = date(1970, 1, 1).toordinal()
 END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
 
@@ -145,12 +146,12 @@ class Sorter:
                     envelope = self._read(record)
                 plan = known.get(envelope.write_key)
                 if plan is None or not plan.since <= appended < plan.until:
-                    outcome = decide(envelope, appended, now, len(value), used, unknown)
+                    outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
                 else:
                     outcome = (
                         plan.outcome
                         or plan.pages.get(page_inputs(envelope))
-                        or decide(envelope, appended, now, len(value), used, unknown)
+                        or decide(envelope, plan, appended, now, len(value), used, unknown)
                     )
                 pending[outcome].append(value)
             except MemoryError:
@@ -180,14 +181,14 @@ class Sorter:
         What `decode` does not see is checked here for all at once: UTF-8 in what it skips, size.
         """
         values = [record.value or b"" for record in records]
-        sizes = [len(value) for value in values]
+        sizes = list(map(len, values))
         into.value_bytes += sum(sizes)
         limit = self._limits.record_bytes
         if max(sizes) > limit:
             values = [value if len(value) <= limit else b"" for value in values]
-        if not are_utf8([value for value in values if not value.isascii()]):
-            values = [value if are_utf8([value]) else b"" for value in values]
         joined = b" ".join(values)
+        if not is_utf8(joined):
+            values = [value if is_utf8(value) else b"" for value in values]
         return values, b"\n" in joined or b"\r" in joined
 
     def _read(self, record: Record) -> Envelope:
@@ -201,13 +202,30 @@ def _count_refused(
     refused = [(outcome.refusal, lines) for day in days for outcome, lines in day.items() if outcome.refusal]
     if not refused:
         return
-    places = {id(value): record for record, value in zip(records, values, strict=True)}
-    for refusal, lines in refused:
-        first, last = places[id(lines[0])], places[id(lines[-1])]
+    ends = _first_and_last([lines for _, lines in refused], records, values)
+    for (refusal, lines), (first, last) in zip(refused, ends, strict=True):
         times = [
             record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now for record in (first, last)
         ]
         into.count(refusal, Tally(len(lines), min(times), max(times), first.offset, last.offset))
+
+
+def _first_and_last(
+    groups: Sequence[Sequence[bytes]], records: Sequence[Record], values: list[bytes]
+) -> list[tuple[Record, Record]]:
+    """The records that the first and the last line of each group came in."""
+    if len(groups) > FEW_GROUPS:
+        came_in = {id(value): record for record, value in zip(records, values, strict=True)}
+        return [(came_in[id(lines[0])], came_in[id(lines[-1])]) for lines in groups]
+    # a flood has one group, which begins soon and ends late
+    found = []
+    for lines in groups:
+        forwards = zip(records, values, strict=True)
+        backwards = zip(reversed(records), reversed(values), strict=True)
+        first = next(record for record, value in forwards if value is lines[0])
+        last = next(record for record, value in backwards if value is lines[-1])
+        found.append((first, last))
+    return found
 
 
 def _show(days: Iterable[Pending], records: Sequence[Record], now: int, seen: Samples | None) -> None:
@@ -246,9 +264,11 @@ def _merged(parts: list[list[bytes]], order: Iterable[bytes]) -> list[bytes]:
     return merged
 
 
-def are_utf8(values: Sequence[bytes]) -> bool:
+def is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
     try:
-        deque(map(bytes.decode, values), maxlen=0)
+        text.decode()
     except UnicodeDecodeError:
         return False
     return True

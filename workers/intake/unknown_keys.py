@@ -33,9 +33,14 @@ class UnknownKeys:
 
         `budget` is that of an hour, `share` what one key may have of it, both in bytes; `appended` in ms.
         """
-        hour, size, key = self._hour(appended // HOUR), max(size, LEAST_BYTES), hash(write_key)
+        hour = self._hour(appended // HOUR)
+        size = max(size, LEAST_BYTES)
+        left = budget - hour.bytes - size
+        if left < 0:  # whoever it is: most of a flood ends here
+            return left
+        key = hash(write_key)
         of_key = hour.of_keys.get(key, 0)
-        left = min(budget - hour.bytes, share - of_key) - size
+        left = min(left, share - of_key - size)
         if left >= 0:
             hour.bytes += size
             hour.of_keys[key] = of_key + size

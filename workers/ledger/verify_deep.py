@@ -16,7 +16,7 @@ import zstandard
 from workers.intake import envelope as envelopes
 from workers.intake.dispositions import PLATFORM, Disposition
 from workers.intake.envelope import Unreadable
-from workers.intake.sort import are_utf8
+from workers.intake.sort import is_utf8
 from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.pack import unpacked
 from workers.ledger.verify_report import Kind, Report
@@ -138,7 +138,7 @@ class _Envelopes(_Lines):
     def read(self, block: bytes) -> None:
         lines = block.split(b"\n")
         lines.pop()
-        utf8 = block.isascii() or are_utf8((block,))
+        utf8 = is_utf8(block)
         decode, refused, owner = envelopes.decode, envelopes.REFUSED, self._owner
         right: set[str] = set()  # write keys that were looked up
         for line in lines:
@@ -148,7 +148,7 @@ class _Envelopes(_Lines):
                     write_key = decode(line).write_key
                 except refused:
                     write_key = envelopes.read(line).write_key
-                if not utf8 and not are_utf8((line,)):
+                if not utf8 and not is_utf8(line):
                     raise Unreadable("not_json")
             except Unreadable as refusal:
                 self._is_wrong(Kind.NOT_AN_ENVELOPE, refusal.reason)
