@@ -1,5 +1,7 @@
 """What was refused is counted by key, reason and host: exactly, and in bounded memory."""
 
+import pytest
+
 from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
 from topics.write_keys import KeyState
 from workers.intake.decider import NAMED_MAX
@@ -59,6 +61,24 @@ def test_each_key_reason_and_host_has_its_count_times_and_offsets() -> None:
     assert (tally.first_at, tally.last_at) == (NOW + 1, NOW + 104)
     assert (tally.first_offset, tally.last_offset) == (1, 104)
     assert flat(sorting.counts)["revoked_key"] == 8
+
+
+@pytest.mark.parametrize("hosts", [1, 3, 30])
+def test_each_refusal_of_a_chunk_has_its_first_and_last_record_however_many_there_are(hosts: int) -> None:
+    values = [envelope("bad", origin=f"https://h{n % hosts}.example") for n in range(4 * hosts)]
+    records = [Record(value, n, NOW + n) for n, value in enumerate(values)]
+    sorting = Sorting()
+    Sorter(POLICY).sort(records, now=NOW, into=sorting)
+    told = {
+        refusal.host: (tally.first_offset, tally.last_offset, tally.first_at, tally.last_at)
+        for refusal, tally in sorting.refused.rows()
+        if refusal.host != OTHERS
+    }
+    assert len(told) == min(hosts, HOSTS_TOLD)
+    for host, ends in told.items():
+        first = int(host[1:].partition(".")[0])
+        last = first + 3 * hosts
+        assert ends == (first, last, NOW + first, NOW + last)
 
 
 def test_a_key_with_invented_hosts_is_counted_in_bounded_memory() -> None:

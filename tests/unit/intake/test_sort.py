@@ -494,3 +494,12 @@ def test_unclaimed_and_dead_letters_belong_to_the_platform() -> None:
         (PLATFORM, UNCLAIMED, Clock.UNCLAIMED),
         (PLATFORM, DEAD_LETTERS, Clock.MAIN),
     }
+
+
+def test_a_day_of_unclaimed_records_that_was_disposed_of_takes_no_more_from_the_next_chunk_on() -> None:
+    policy = policy_of([key_record()], [workspace_record()])
+    sorter, sorting = Sorter(policy), Sorting()
+    sorter.sort([Record(envelope("nobody"))], now=NOW, into=sorting)
+    policy.disposed_of(PLATFORM, UNCLAIMED, TODAY, Clock.UNCLAIMED)
+    sorter.sort([Record(envelope("nobody"))], now=NOW, into=sorting)
+    assert flat(sorting.counts) == {"unknown_key": 1, "past_platform_retention": 1}
