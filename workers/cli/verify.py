@@ -18,7 +18,7 @@ from workers.errors import Fatal
 from workers.ledger.chain import read
 from workers.ledger.head import after_genesis, read_head
 from workers.ledger.verify import READERS, Opening, Verifier
-from workers.ledger.verify_report import Report
+from workers.ledger.verify_report import NoteKind, Report
 from workers.ledger.verify_state import StateFile
 from workers.ledger.verify_tails import Sources
 from workers.ledger.walk import chains
@@ -132,8 +132,8 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
         root: Opening | None = None
         if asked.deep:
             roots = await opened.enter_async_context(opening.open_roots(settings))
-            keys = await opened.enter_async_context(opening.open_keystore(settings, roots))
-            rows, root = keys.replicas, Opening(keys, roots.fingerprints)
+            keystore = await opened.enter_async_context(opening.open_keystore(settings, roots))
+            rows, root = keystore.replicas, Opening(keystore, roots.fingerprints)
         else:
             rows = await opened.enter_async_context(opening.open_key_rows(settings))
         sources: Sources | None = None
@@ -160,9 +160,12 @@ async def _verify(settings: Settings, asked: Asked) -> Report:
             await index_audit.leave_out(ledger, retry, report)
         else:
             await index_audit.audit(ledger, retry, report)
+        unreadable = any(note.kind == NoteKind.KEYS_UNREADABLE for note in report.notes)
+        keys = None if unreadable else rows
         of_objects = None if asked.from_checkpoint else index
-        await certificate_audit.audit(ledger, buckets, of_objects, retry, report, now())
-        await closing_audit.audit(ledger, rows, index, retry, report, now())
+        against = certificate_audit.Against(ledger, buckets, keys, of_objects, retry)
+        await certificate_audit.audit(against, report, now())
+        await closing_audit.audit(ledger, keys, index, retry, report, now())
         return report
 
 

@@ -150,11 +150,12 @@ MEANINGS: Mapping[Kind, str] = MappingProxyType(
         Kind.FORGED_FOLD: "A fold of a policy chain holds other values than the chain.",
         Kind.WRONG_INDEX: "Retention's copy of its index says something else than the ledger: `strongroom "
         "retention index --rebuild`.",
-        Kind.UNCERTIFIED: "A dispose entry has had no certificate for 7 days: no retain worker runs, a "
-        "bucket keeps what must go, or the entry was forged.",
+        Kind.UNCERTIFIED: "A dispose entry, or the end of a closed workspace, has had no certificate for 7 "
+        "days: no retain worker runs, a bucket keeps what must go, or the entry was forged.",
         Kind.WRONG_CERTIFICATE: "A certificate that can't be read, that no dispose entry goes with, or that "
-        "says something else than its entry; of a closed workspace, one although its key or objects are "
-        "still there, or that says something else than the workspace's certificates.",
+        "says something else than its entry or than what lists its objects, or although its key (in any "
+        "bucket or version) or an object is still there; of a closed workspace, one that says something else "
+        "than the workspace's certificates.",
     }
 )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from workers.errors import Fatal
@@ -13,15 +14,31 @@ from workers.ledger.unit_entries import Kind as EntryKind
 from workers.ledger.unit_entries import UnitEntry
 from workers.ledger.verify_listing import Listing
 from workers.ledger.verify_report import Kind, NoteKind, Report
-from workers.retention import certificate, certificate_claims, names
+from workers.retention import certificate, certificate_claims, key_audit, names
 from workers.retention.certificate import Certificate
 from workers.retention.erase import folder_of
 from workers.retention.index import UnitIndex
 from workers.sealing.keys import Unit
+from workers.sealing.replicas import Replicas
+from workers.sealing.rows import unit_row
 from workers.store.port import Store
 from workers.store.retry import Retry
 
 LATE = 7 * DAY  # ms behind its entry: an Object Lock is looked at by then, caches have long let go
+
+
+@dataclass(frozen=True, slots=True)
+class Against:
+    """What certificates are held against. `buckets`: the data bucket, then its replicas.
+
+    `rows` None: this auditor may not read the keystore. `index` None: what objects hold is not compared.
+    """
+
+    ledger: Store
+    buckets: Sequence[Store]
+    rows: Replicas | None
+    index: UnitIndex | None
+    retry: Retry
 
 
 class Certified(NamedTuple):
@@ -32,21 +49,14 @@ class Certified(NamedTuple):
     new: int  # objects that no earlier entry of the chain disposes of
 
 
-async def audit(
-    ledger: Store,
-    buckets: Sequence[Store],
-    index: UnitIndex | None,
-    retry: Retry,
-    report: Report,
-    now: int,
-) -> None:
-    """Adds findings. `buckets`: the data bucket, then its replicas. `now` in ms since the epoch. Without an
-    index, what objects hold is not compared, which the report then says. Memory: the disposals.
+async def audit(against: Against, report: Report, now: int) -> None:
+    """Adds findings, and a note where there is no index. `now` in ms since the epoch. Memory: the disposals.
 
     Requests: one list a thousand entries of unit chains and certificates, one an entry of a unit chain, one a
-    certificate, one list a folder of its objects and bucket; those of the index. A chain that is broken is
-    found where it lies: then nothing is said of its certificates.
+    certificate, one list a folder of its objects and bucket, two a unit and bucket of keys; those of the
+    index. A chain that is broken is found where it lies: then nothing is said of its certificates.
     """
+    ledger, retry, index = against.ledger, against.retry, against.index
     # listed first: what is certified meanwhile has its entry, and what is disposed of meanwhile is not late
     certified = {place async for place in certificate.issued(ledger, retry)}
     disposals: dict[Unit, Mapping[int, UnitEntry]] = {}
@@ -64,14 +74,15 @@ async def audit(
         why = "what certificates say of objects hangs on entries before the checkpoints: not compared"
         report.note(NoteKind.LEFT_OUT, names.CERTIFICATES, why)
     elif certified and index is not None and not await _is_ready(index, {unit for unit, _ in certified}):
-        index = None
+        against = replace(against, index=None)
     seqs: dict[Unit, list[int]] = {}
     for unit, seq in sorted(certified):
         if unit not in broken:
             seqs.setdefault(unit, []).append(seq)
     for unit, each in seqs.items():
         found = await _readable(ledger, retry, report, unit, each, disposals.get(unit, {}))
-        await _of_unit(ledger, buckets, index, retry, report, unit, found)
+        if found:
+            await _of_unit(against, report, unit, found)
     for unit, entries in disposals.items():
         for seq, entry in entries.items():
             if (unit, seq) not in certified and entry.committed_at < now - LATE:
@@ -118,26 +129,23 @@ async def _readable(
     return found
 
 
-async def _of_unit(
-    ledger: Store,
-    buckets: Sequence[Store],
-    index: UnitIndex | None,
-    retry: Retry,
-    report: Report,
-    unit: Unit,
-    found: Sequence[Certified],
-) -> None:
+async def _of_unit(against: Against, report: Report, unit: Unit, found: Sequence[Certified]) -> None:
+    retry = against.retry
     listed: dict[str, StoredObject] | None = None
-    if index is not None and found:
+    if against.index is not None:
         with suppress(Fatal):  # an entry that has gone since it was read is found where it lay
-            listed = {stored.key: stored for stored in await index.objects(unit)}
+            listed = {stored.key: stored for stored in await against.index.objects(unit)}
     keys = {each.key for _, entry, _ in found for each in entry.consumed}
-    there = {store.name: await _there(store, keys, retry) for store in buckets}
+    there = {store.name: await _there(store, keys, retry) for store in against.buckets}
+    of_key = [] if against.rows is None else await key_audit.left(against.rows, unit_row(unit), retry)
     for issued, entry, new in found:
         wrong = certificate_claims.of_entry(issued, entry)
         if listed is not None:
-            wrong += await certificate_claims.of_objects(issued, entry, listed, ledger, retry)
-        wrong += certificate_claims.of_buckets(issued, new, buckets[0].name)
+            wrong += await certificate_claims.of_objects(issued, entry, listed, against.ledger, retry)
+        wrong += certificate_claims.of_buckets(issued, new, against.buckets[0].name)
+        if issued.key != unit_row(unit):
+            wrong.append(f"key: {issued.key} is another's")
+        wrong += of_key
         mine = {each.key for each in entry.consumed}
         for bucket, versions in there.items():
             left = sum(count for key, count in versions.items() if key in mine)

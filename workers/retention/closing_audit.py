@@ -3,22 +3,27 @@
 from topics.workspaces import Workspace, WorkspaceState
 from workers.errors import Fatal
 from workers.ledger.verify_report import Kind, Report
-from workers.retention import closing_certificate, names
+from workers.retention import closing, closing_certificate, key_audit, names
 from workers.retention.census import Registrar
+from workers.retention.certificate_audit import LATE
+from workers.retention.closing import Step
 from workers.retention.due import PolicyView
 from workers.retention.index import UnitIndex
 from workers.sealing.replicas import Replicas
-from workers.sealing.rows import State, workspace_row
+from workers.sealing.rows import workspace_row
 from workers.store.port import Store
 from workers.store.retry import Retry
 
 
 async def audit(
-    ledger: Store, rows: Replicas, index: UnitIndex, retry: Retry, report: Report, now: int
+    ledger: Store, rows: Replicas | None, index: UnitIndex, retry: Retry, report: Report, now: int
 ) -> None:
-    """Adds findings. `now` in ms since the epoch. Requests: one list of certificates; where a workspace has a
-    closing one, its certificates, and all that a plan reads, but for what the index has read already.
+    """Adds findings. `rows` None: this auditor may not read the keystore. `now` in ms since the epoch.
+
+    Requests: one list of closings under way, one of certificates; where a workspace has a closing one, its
+    certificates, and all that a plan reads, but for what the index has read already.
     """
+    await _late(ledger, retry, report, now)
     workspaces = {workspace async for workspace in closing_certificate.issued(ledger, retry)}
     if not workspaces:
         return
@@ -43,7 +48,23 @@ async def audit(
             )
 
 
-async def _of_one(ledger: Store, rows: Replicas, retry: Retry, workspace: str) -> list[str]:
+async def _late(ledger: Store, retry: Retry, report: Report, now: int) -> None:
+    """Workspaces whose key was destroyed long ago, and that have no certificate yet."""
+    async for workspace in closing.under_way(ledger, retry):
+        where = names.closing(workspace)
+        try:
+            stood = await closing.read(ledger, workspace, retry)
+            issued = await closing_certificate.read(ledger, workspace, retry)
+        except Fatal as error:
+            report.found(Kind.UNCERTIFIED, where, error.message)
+            continue
+        if stood is None or issued is not None or stood.closing.begun_at >= now - LATE:
+            continue
+        if stood.closing.step is Step.DESTROYING:
+            report.found(Kind.UNCERTIFIED, where, f"no {names.closing_certificate(workspace)}")
+
+
+async def _of_one(ledger: Store, rows: Replicas | None, retry: Retry, workspace: str) -> list[str]:
     try:
         issued = await closing_certificate.read(ledger, workspace, retry)
         if issued is None:
@@ -54,9 +75,8 @@ async def _of_one(ledger: Store, rows: Replicas, retry: Retry, workspace: str) -
     wrong = []
     if issued.disposed != found.totals:
         wrong.append("disposed: not as in the workspace's certificates")
-    copies = await retry.call(lambda: rows.copies(workspace_row(workspace)))
-    if any(row is None or row.state is not State.TOMBSTONE for row in copies):
-        wrong.append(
-            f"{workspace_row(workspace)} is no tombstone: the key is still there, or was never destroyed"
-        )
+    if issued.key != workspace_row(workspace):
+        wrong.append(f"key: {issued.key} is another's")
+    if rows is not None:
+        wrong += await key_audit.left(rows, workspace_row(workspace), retry)
     return wrong

@@ -17,7 +17,10 @@ from workers.ledger.unit_entries import Kind as EntryKind
 from workers.ledger.verify_report import Kind, Report
 from workers.retention import certificate, certificate_audit
 from workers.retention.certificate import Certificate
+from workers.retention.certificate_audit import Against
 from workers.retention.index import UnitIndex
+from workers.sealing.replicas import Replicas
+from workers.sealing.rows import unit_row
 
 UNIT = unit(40)
 
@@ -34,12 +37,12 @@ async def audited(found: World) -> dict[str, int]:
     return (await reported(found)).kinds
 
 
-async def reported(found: World, *, indexed: bool = True) -> Report:
+async def reported(found: World, *, indexed: bool = True, keys: bool = True) -> Report:
     report = Report()
     index = UnitIndex(found.ledger, retry(), lambda: found.now) if indexed else None
-    await certificate_audit.audit(
-        found.ledger, [found.data, found.replica], index, retry(), report, found.now
-    )
+    rows = Replicas([found.keys], requests=8) if keys else None
+    against = Against(found.ledger, [found.data, found.replica], rows, index, retry())
+    await certificate_audit.audit(against, report, found.now)
     return report
 
 
@@ -98,6 +101,7 @@ def changed(**changes: Any) -> Callable[[Certificate], Certificate]:
         (lambda issued: disposed(issued, records=2), "records: not as in units"),
         (lambda issued: disposed(issued, stored_bytes=1), "stored_bytes: not as in the entries"),
         (lambda issued: disposed(issued, sha256="0" * 64), "sha256: not as in the entries"),
+        (changed(key="keys/v1/ws=zoo/l1.json"), "key: keys/v1/ws=zoo/l1.json is another's"),
         (changed(buckets=()), "it does not say that data was emptied"),
         (lambda issued: emptied(issued, bucket="data"), "it counts a bucket twice"),
         (lambda issued: emptied(issued, versions=0), "replica: it accounts for fewer than 1 objects"),
@@ -125,6 +129,25 @@ async def test_what_is_certified_and_still_there_is_found(bucket: str) -> None:
     report = await reported(found)
     assert report.kinds == {Kind.WRONG_CERTIFICATE: 1}
     assert f"{bucket} has 1 versions of what it certifies" in report.findings[0].detail
+
+
+@pytest.mark.parametrize(
+    ("current", "words"), [(True, "is no tombstone"), (False, "keys has 1 older versions of keys/v1/")]
+)
+async def test_a_key_that_was_brought_back_is_found(current: bool, words: str) -> None:
+    """As a restored backup of the keystore does it, under the tombstone or in its place."""
+    found = World({"acme": workspace(retention_days=30)})
+    await found.commit({group(UNIT): [b"{}"]})
+    kept = await found.keys.get(unit_row(UNIT))
+    await found.dispose(UNIT)
+    gone = await found.keys.get(unit_row(UNIT))
+    await found.keys.purge([version async for version in found.keys.versions(unit_row(UNIT))])
+    for body in (kept.body,) if current else (kept.body, gone.body):
+        await found.keys.put(unit_row(UNIT), body)
+    report = await reported(found)
+    assert report.kinds == {Kind.WRONG_CERTIFICATE: 1}
+    assert words in report.findings[0].detail
+    assert (await reported(found, keys=False)).clean  # by who may not read keys
 
 
 async def test_one_of_before_objects_were_accounted_for_is_believed() -> None:

@@ -8,14 +8,14 @@ import msgspec
 import pytest
 
 from tests.unit.ledger.world import retry
-from tests.unit.retention.making import HOUR, NOW, unit, view, workspace
+from tests.unit.retention.making import DAY, HOUR, NOW, unit, view, workspace
 from tests.unit.retention.test_agent import agent_of, until_done, value
 from tests.unit.retention.world import SHRED_LATENCY, Killed, World, group
 from topics.workspaces import Workspace, WorkspaceState
 from workers.errors import Fatal
 from workers.ledger.entries import Writer
 from workers.ledger.verify_report import Kind, Report
-from workers.retention import closing, closing_audit, closing_certificate
+from workers.retention import closing, closing_audit, closing_certificate, names
 from workers.retention.close import Closer, Empty, Outcome, emptied
 from workers.retention.closing import Step
 from workers.retention.closing_certificate import ClosingCertificate
@@ -372,9 +372,30 @@ async def test_one_of_a_workspace_that_lives_is_found() -> None:
     forged = msgspec.structs.replace(
         issued,
         workspace="zoo",
+        key=workspace_row("zoo"),
         disposed=(await closing_certificate.summed(found.ledger, "zoo", retry())).totals,
     )
     await found.ledger.put(forged.name, closing_certificate.encode(forged))
     assert await found.audited() == {Kind.WRONG_CERTIFICATE: 2}  # its key, and its unit
     await found.ledger.put(forged.name, b"garbage")
     assert await found.audited() == {Kind.WRONG_CERTIFICATE: 2}  # that it is none, and its unit
+
+
+async def test_an_older_version_of_its_key_is_found() -> None:
+    found, issued = await closed()
+    gone = (await found.keys.get(issued.key)).body
+    await found.keys.put(issued.key, gone)
+    assert await found.audited() == {Kind.WRONG_CERTIFICATE: 1}
+
+
+async def test_an_end_that_stays_without_a_certificate_is_found() -> None:
+    found = await world()
+    await found.look(found.closer())
+    assert await found.step() is Step.DESTROYING
+    assert await found.audited() == {}  # it waits until caches have let go
+    found.now += 8 * DAY
+    assert await found.audited() == {Kind.UNCERTIFIED: 1}
+    await found.look(found.closer())
+    assert await found.audited() == {}
+    await found.ledger.put(names.closing("zoo"), b"garbage")
+    assert await found.audited() == {Kind.UNCERTIFIED: 1}
