@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "send": ("workers.cli.send", "Send events to raw-events."),
     "topics": ("workers.cli.topics", "Create and check the Kafka topics."),
     "unclaimed": ("workers.cli.unclaimed", "Show the records that wait for their write key."),
-    "up": ("workers.cli.up", "Run an embedded Kafka, S3 and all roles until Ctrl-C."),
+    "up": ("workers.cli.up", "Run an embedded Kafka, S3, archive worker, judge and steward until Ctrl-C."),
     "verify": ("workers.cli.verify", "Prove from the bucket alone that nothing is missing or changed."),
     "worker": ("workers.cli.worker", "Run a role of the fleet."),
     "workspaces": ("workers.cli.workspaces", "Set and show customers' workspaces."),

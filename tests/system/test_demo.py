@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -136,11 +137,23 @@ def test_up_takes_what_is_sent_to_it_until_ctrl_c(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stdout + done.stderr
             return done.stdout
 
-        run("workspaces", "set", "shop", "--source", "web:server")
+        def judged() -> int:
+            """Observations that the judge has folded."""
+            (at,) = re.findall(r"^judge +(\S+/metrics),", printed, re.MULTILINE)
+            with urllib.request.urlopen(at, timeout=5) as answer:
+                metrics = answer.read().decode()
+            folded = re.findall(
+                r'^strongroom_judge_observations_total{outcome="folded"} (\S+)', metrics, re.M
+            )
+            return int(float(folded[0])) if folded else 0
+
+        run("workspaces", "set", "shop", "--source", "web:browser", "--allow-origin", "shop.example")
         run("keys", "add", KEY, "--workspace", "shop", "--source", "web")
         call = '{"type":"track","event":"Hello","messageId":"m-1","userId":"u-1"}\n'
-        assert "wrapped\t1\n" in run("send", "--write-key", KEY, "-", stdin=call)
+        sent = run("send", "--write-key", KEY, "--origin", "https://shop.example", "-", stdin=call)
+        assert "wrapped\t1\n" in sent
         wait_until(lambda: run("read", "--workspace", "shop", "--unwrap") == call, 30, lambda: printed)
+        wait_until(lambda: judged() == 1, 60, lambda: printed)
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
     assert_gone(tmp_path, printed)

@@ -1,4 +1,4 @@
-"""`strongroom up`: an embedded Kafka, S3 and all roles, until Ctrl-C."""
+"""`strongroom up`: an embedded Kafka, S3, archive worker, judge and steward, until Ctrl-C."""
 
 import asyncio
 import signal
@@ -30,7 +30,7 @@ To try it, in another terminal:
 
 @click.command()
 def up() -> None:
-    """Run an embedded Kafka, S3 and all roles until Ctrl-C.
+    """Run an embedded Kafka, S3, archive worker, judge and steward until Ctrl-C.
 
     Everything is in memory and ends with it. For trying things out: not for production.
     """
@@ -39,7 +39,7 @@ def up() -> None:
 
 
 async def _up(folder: Path) -> None:
-    click.echo("starting Kafka, S3, the archive worker and the steward …")
+    click.echo("starting Kafka, S3, the archive worker, the judge and the steward …")
     stop = asyncio.Event()
     async with embedded_fleet(folder, flush_interval=FLUSH_INTERVAL, all_roles=True) as fleet:
         await fleet.ready()
@@ -69,7 +69,13 @@ def _describe(fleet: Fleet, folder: Path, exports: str) -> str:
             "",
             f"Kafka    {fleet.stack.bootstrap}",
             f"S3       {fleet.stack.endpoint}, bucket {fleet.settings.s3_bucket}",
-            f"archive  http://127.0.0.1:{fleet.settings.http_port}/metrics, /livez, /readyz",
+            *(
+                f"{name:8} http://127.0.0.1:{port}/metrics, /livez, /readyz"
+                for name, port in (
+                    ("archive", fleet.settings.http_port),
+                    *((other.name, other.port) for other in fleet.others),
+                )
+            ),
             f"logs     {folder}",
             "",
             f"{folder / 'env.sh'} says:",

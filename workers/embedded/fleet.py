@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -22,6 +23,17 @@ READY_TIMEOUT = 30.0  # seconds
 EXIT_MARGIN = 10.0  # seconds that a worker may take to stop beyond its last flush
 
 
+OTHERS = ("judge", "steward")  # the roles that stand beside the archive
+
+
+class Other(NamedTuple):
+    """A process of another role."""
+
+    name: str
+    child: Child
+    port: int  # of its metrics and health
+
+
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """`settings` are those of its processes, and, while it stands, of this one."""
@@ -30,12 +42,12 @@ class Fleet:
     settings: Settings
     archive: Child
     environ: Mapping[str, str]  # what other processes need to use it
-    others: tuple[Child, ...] = ()  # the other roles
+    others: tuple[Other, ...] = ()
 
     def check(self) -> None:
         """Raises Broken if a process has ended."""
         self.stack.check()
-        for child in (self.archive, *self.others):
+        for child in self._children():
             child.check()
 
     async def ready(self) -> None:
@@ -53,10 +65,13 @@ class Fleet:
 
     async def stop(self) -> None:
         """SIGTERM to the workers. Raises Broken unless they end well."""
-        for child in (*self.others, self.archive):
+        for child in self._children():
             code = await child.stop(self.settings.shutdown_timeout + EXIT_MARGIN)
             if code != 0:
                 raise Broken(f"{child.name} ended with exit code {code} after SIGTERM; {child.last_words()}")
+
+    def _children(self) -> tuple[Child, ...]:
+        return (*(other.child for other in self.others), self.archive)
 
     async def _metrics(self) -> dict[tuple[str, str], float]:
         """(name, values of its labels, joined) → value."""
@@ -72,22 +87,24 @@ class Fleet:
 async def embedded_fleet(
     folder: Path, *, flush_interval: float, all_roles: bool = False
 ) -> AsyncIterator[Fleet]:
-    """Yields while the archive worker starts, or `all_roles` do. All of it ends with the block."""
+    """Yields while the archive worker starts, with `all_roles` OTHERS too. All of it ends with the block."""
     async with embedded_stack(folder) as stack:
         ours = {variable("flush_interval"): str(flush_interval)}
         with environment({**stack.environ, **ours}):
             settings = Settings.load()
             FileRoot.create(opening.needed(settings, "root_key_file"))
             await create_topics(opening.kafka(settings), opening.topic_specs(settings))
-            started = [_role("archive", folder, os.environ)]
+            archive = _role("archive", folder, os.environ)
+            others: list[Other] = []
             try:
-                if all_roles:
-                    port = {variable("http_port"): str(free_port())}
-                    started.append(_role("steward", folder, {**os.environ, **port}))
-                yield Fleet(stack, settings, started[0], stack.environ, tuple(started[1:]))
+                for name in OTHERS if all_roles else ():
+                    port = free_port()
+                    environ = {**os.environ, variable("http_port"): str(port)}
+                    others.append(Other(name, _role(name, folder, environ), port))
+                yield Fleet(stack, settings, archive, stack.environ, tuple(others))
             finally:
-                for worker in started:
-                    worker.kill()
+                for child in (archive, *(other.child for other in others)):
+                    child.kill()
 
 
 def _role(name: str, folder: Path, environ: Mapping[str, str]) -> Child:
