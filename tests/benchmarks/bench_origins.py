@@ -28,7 +28,7 @@ from statistics import median
 from msgspec.structs import replace
 
 from tests.benchmarks.bench_archive import KEYS, PARTITIONS, Cost, line, produce, stack
-from tests.benchmarks.origin_load import SIZE, copy, own, records, scraped
+from tests.benchmarks.origin_load import copy, own, records, scraped
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from tests.system.fleet import COMMAND, Fleet, Worker
@@ -59,7 +59,7 @@ def main(count: int, rounds: int) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     with stack() as (bootstrap, s3):
         print(
-            f"{rounds} rounds of {count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions;",
+            f"{rounds} rounds of {count:,} calls of the browser SDK, {KEYS} keys, {PARTITIONS} partitions;",
             ladder.said(),
             flush=True,
         )
@@ -128,7 +128,10 @@ async def set_up(*, watched: bool) -> None:
             ]
             await append_verdicts(books.verdicts, copies, by)
             for workspace in range(WORKSPACES):
-                for word, host in ((VerdictKind.BENIGN, "good.com"), (VerdictKind.HOSTILE, "bad.com")):
+                for word, host in (
+                    (VerdictKind.BENIGN, "partner.example"),
+                    (VerdictKind.HOSTILE, "thief.example"),
+                ):
                     await confirm_verdicts(
                         books.verdicts, f"w{workspace}", keys[workspace::WORKSPACES], host, word, by
                     )

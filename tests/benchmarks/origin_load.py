@@ -1,27 +1,22 @@
 """Browsers' traffic for a benchmark of origins: own pages, copies under a verdict, and other foreign hosts.
 
-760-byte calls, shorter than the SDK's own (1,400 to 1,900): what origins cost is the larger share of each.
+Calls as Segment's browser SDK sends them (workers/sample), 1,300 to 1,900 bytes each.
 """
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from random import Random
 
 from workers.sample import values
+from workers.sample.customers import SHOP
 from workers.sample.load import BEGAN, load_keys
-from workers.sample.sessions import envelope
+from workers.sample.sessions import Stage, visit
 
-SIZE = 760  # bytes a record
-PAGES = 200  # a site
+TEMPLATES = 12  # calls of a key and host that all others of theirs are made of
 VISITORS = 4096
 SCRAPED = 20  # one key in so many has a copy, and another foreign host
 FOREIGN = 5  # one of such a key's records in so many; half of them are the copy's
-
-# what a template has in the place of a value that each record has of its own; as long as that value
-_MESSAGE = "00000000-0000-4000-8000-0123456789ab"
-_VISITOR = "11111111-1111-4111-8111-111111111111"
-_ADDRESS = "192.0.299.9"
-_PATH = "/p/777777"
 
 
 def own(number: int) -> str:
@@ -31,12 +26,12 @@ def own(number: int) -> str:
 
 def copy(number: int) -> str:
     """A host that has a verdict for this key."""
-    return f"copy-{number}.test-mirror.com"
+    return f"copy-{number}.mirror.example"
 
 
 def stranger(number: int) -> str:
     """A foreign host that has none."""
-    return f"blog-{number}.elsewhere.org"
+    return f"blog-{number}.elsewhere.example"
 
 
 def scraped(number: int) -> bool:
@@ -50,66 +45,43 @@ def records(seed: int, count: int, keys: int) -> Iterator[tuple[bytes, bytes]]:
     """
     random = Random(seed)
     names = [key.encode() for key in load_keys(keys)]
-    sites = [
-        [_template(random, key, number, host) for host in (own(number), copy(number), stranger(number))]
-        for number, key in enumerate(load_keys(keys))
-    ]
+    sites = [_site(random, number, key) for number, key in enumerate(load_keys(keys))]
     visitors = [values.uuid(random).encode() for _ in range(VISITORS)]
-    addresses = [f"203.0.{random.randrange(100, 200)}.7".encode() for _ in range(256)]  # 100 networks
     bits = random.getrandbits
-    for count_of in range(count):
-        draw = bits(96)
+    for at in range(count):
+        draw = bits(128)
         key = draw % keys
         which = 0
         if scraped(key) and (draw >> 8) % FOREIGN == 0:
             which = 1 + (draw >> 16 & 1)
-        yield (
-            names[key],
-            sites[key][which]
-            % {
-                b"m": b"%08x-%04x-4%03x-8%03x-%012x"
-                % (draw >> 64, draw >> 48 & 65535, draw >> 32 & 4095, draw >> 20 & 4095, count_of),
-                b"v": visitors[draw >> 24 & VISITORS - 1],
-                b"a": addresses[draw >> 36 & 255],
-                b"p": b"/p/%06d" % ((draw >> 44) % PAGES),
-            },
+        message = b"%08x-%04x-4%03x-8%03x-%012x" % (
+            draw >> 96,
+            draw >> 80 & 65535,
+            draw >> 68 & 4095,
+            draw >> 56 & 4095,
+            at,
         )
+        template = sites[key][which][(draw >> 20) % TEMPLATES]
+        yield names[key], template % {b"m": message, b"v": visitors[draw >> 32 & VISITORS - 1]}
 
 
-def _template(random: Random, key: str, number: int, witness: str) -> bytes:
-    """A bytes format of an envelope of SIZE bytes, with the names m, v, a and p."""
-    at = values.iso(BEGAN)
-    page = {
-        "path": _PATH,
-        "referrer": f"https://{witness}/c",
-        "search": "",
-        "title": f"Mug {_PATH}",
-        # a copy keeps the page's absolute canonical link; other foreign hosts have pages of their own
-        "url": f"https://{own(number) if witness == copy(number) else witness}{_PATH}",
-    }
-    event = {
-        "type": "page",
-        "messageId": _MESSAGE,
-        "anonymousId": _VISITOR,
-        "timestamp": at,
-        "context": {"page": page, "library": {"name": "analytics.js", "version": "next-1.84.3"}},
-        "properties": {"note": ""},
-    }
-    headers = {
-        "ip": _ADDRESS,
-        "origin": f"https://{witness}",
-        "referer": f"https://{witness}/",
-        "userAgent": random.choice(values.BROWSERS[4:6]).user_agent,
-    }
+def _site(random: Random, number: int, key: str) -> list[list[bytes]]:
+    """Templates of the key's own host, its copy and the stranger. A copy keeps the canonical links."""
+    site, mine = SHOP.sources[0]._replace(hosts=(own(number),)), f"https://{own(number)}"
+    foreign = (Stage(f"https://{copy(number)}", mine), Stage(f"https://{stranger(number)}", None))
 
-    def text() -> bytes:
-        return envelope(key, BEGAN, json.dumps(event, separators=(",", ":")).encode(), **headers)
+    def calls(stage: Stage | None) -> Iterator[bytes]:
+        while True:
+            for sent in visit(random, site, key, BEGAN, stage):
+                yield _template(sent.value)
 
-    event["properties"] = {"note": "." * (SIZE - len(text()))}
-    found = text()
-    assert len(found) == SIZE, f"{SIZE} bytes are too few"
-    found = found.replace(b"%", b"%%")
-    places = ((_MESSAGE, b"%(m)b"), (_VISITOR, b"%(v)b"), (_ADDRESS, b"%(a)b"), (_PATH, b"%(p)b"))
-    for placeholder, name in places:
-        found = found.replace(placeholder.encode(), name)
-    return found
+    stages = (None, *foreign) if scraped(number) else (None,)
+    return [list(islice(calls(stage), TEMPLATES)) for stage in stages]
+
+
+def _template(value: bytes) -> bytes:
+    """A bytes format with the names m, a message's own part of its id, and v, a visitor."""
+    event = json.loads(value)["event"]
+    message = event["messageId"][-len("00000000-0000-4000-8000-000000000000") :].encode()
+    text = value.replace(b"%", b"%%").replace(message, b"%(m)b")
+    return text.replace(event["anonymousId"].encode(), b"%(v)b")
