@@ -42,6 +42,7 @@ async def open_surroundings(settings: Settings, retry: "Retry") -> AsyncIterator
         root_keys=partial(open_roots, settings),
         group=settings.group,
         retry=retry,
+        policy_topics=policy_topics(settings),
     )
     try:
         yield surroundings
@@ -203,6 +204,25 @@ def topic_specs(settings: Settings) -> "tuple[TopicSpec, ...]":
         replication=settings.topic_replication,
         raw_retention_ms=int(settings.raw_retention * 1000),
     )
+
+
+def policy_topics(settings: Settings) -> dict[str, str]:
+    """Name in Kafka → name of its policy chain."""
+    from workers.ledger.policy_kinds import KINDS
+
+    return {settings.topic_prefix + name: name for name in KINDS}
+
+
+async def policy_topic_ids(settings: Settings) -> dict[str, str]:
+    """Name of a policy chain → id of its topic as it is. Raises Retryable, and Fatal for a missing topic."""
+    from workers.stream.log import Log
+
+    topics = policy_topics(settings)
+    log = Log(kafka(settings))
+    try:
+        return {topics[name]: topic_id for name, topic_id in (await log.topic_ids(topics)).items()}
+    finally:
+        await log.close()
 
 
 def needed(settings: Settings, name: str) -> Any:  # Any: the setting's own type

@@ -41,7 +41,7 @@ async def _examine(settings: Settings) -> list[Outcome]:
     """Every check is tried, whatever became of those before it."""
     outcomes = []
     async with opening.open_surroundings(settings, running.patient(PATIENCE)) as surroundings:
-        for check in surroundings.checks(enroll=False):
+        for check in (*surroundings.checks(enroll=False), surroundings.policy_check()):
             try:
                 outcomes.append(Outcome(check.name, "ok", await check.run(), "", 0))
             except StrongroomError as error:

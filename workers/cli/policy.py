@@ -14,6 +14,7 @@ from workers import opening
 from workers.by import By
 from workers.cli import output, roll_call, running
 from workers.ledger.policy_commands import Books, open_books
+from workers.ledger.policy_logs import PolicyLogs
 from workers.observe.roll_call import Answers
 from workers.settings import Settings
 
@@ -93,11 +94,14 @@ def _state(report: PolicyApplied, heard: Answers) -> str:
 async def _publish(settings: Settings) -> tuple[dict[str, int], list[str]]:
     published: dict[str, int] = {}
     findings: list[str] = []
-    async with open_policy(settings) as books:
+    ids = await opening.policy_topic_ids(settings)
+    async with open_policy(settings) as books, opening.open_ledger(settings) as store:
+        logs = PolicyLogs(store, running.patient())
         # keys last: until its key is known a record waits, so nothing is decided by half of the policy
         for book in reversed(books):
             published[book.chain.kind.topic], refused = await book.publish_all()
             findings += refused
+            await logs.keep(book.chain.kind.topic, ids[book.chain.kind.topic])
     return published, findings
 
 

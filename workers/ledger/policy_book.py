@@ -92,11 +92,11 @@ class PolicyBook(Generic[P]):
             shards = await self.chain.shards.present()
         return sum(await together(self._publish_shard, shards))
 
-    async def publish_all(self) -> tuple[int, list[str]]:
+    async def publish_all(self, step: Callable[[], None] = lambda: None) -> tuple[int, list[str]]:
         """Publishes every key's newest value, whatever was published before, from the entries alone.
 
         For a new Kafka. Returns how many values, and the changes in the chains that had to be refused.
-        Requests: one an entry, 16 at once.
+        Requests: one an entry, 16 at once. `step` is called after each shard.
         """
         published = 0
         findings: list[str] = []
@@ -107,6 +107,7 @@ class PolicyBook(Generic[P]):
             await self._publish(fold.states.values())
             await self._announce(shard, _since(done, fold.seq), fold.seq)
             published += len(fold.states) + await self._publish_shard(shard)
+            step()
         return published, findings
 
     async def _publish_shard(self, shard: int) -> int:

@@ -59,7 +59,7 @@ async def _archive(settings: Settings) -> None:
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(opening.health_server(settings))
         surroundings = await opened.enter_async_context(opening.open_surroundings(settings, retry))
-        for check in surroundings.checks(enroll=True):
+        for check in (*surroundings.checks(enroll=True), surroundings.policy_check()):
             log.info("checked", check=check.name, found=await check.run())
         keys = await opened.enter_async_context(opening.open_keystore(settings, await surroundings.roots()))
         policy = Policy()

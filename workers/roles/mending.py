@@ -1,11 +1,13 @@
 """The steward's mending of policy: publishes what a command put into a chain and died before Kafka had it.
 
-Until then workers accept a key that is revoked. Kafka is called only when there is something to publish, and
-nothing that goes wrong here ends the steward: it says so, and looks again.
+And all of a chain whose topic was made anew.
+
+Until then workers accept a key that is revoked. Each look asks Kafka which topics it has, and no more unless
+there is something to publish. Nothing that goes wrong here ends the steward: it says so, and looks again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
@@ -15,6 +17,7 @@ from workers.errors import Fatal, Retryable, StrongroomError
 from workers.ledger.policy_book import PolicyBook
 from workers.ledger.policy_commands import Books, open_books
 from workers.ledger.policy_kinds import ORIGIN_VERDICTS, WORKSPACES, WRITE_KEYS, P
+from workers.ledger.policy_logs import PolicyLogs
 from workers.ledger.policy_marks import PolicyMarks
 from workers.ledger.policy_shards import PolicyShards
 from workers.observe import metrics
@@ -30,13 +33,16 @@ REMEDY = "Workers go by what the topic holds. The next look tries again; see doc
 
 
 class Mending:
-    """`books` opens Kafka for what is to be published; `step` is told of all that gets done."""
+    """`books` opens Kafka for what is to be published, `ids` asks it for its policy topics' ids, by the names
+    of their chains; `step` is told of all that gets done.
+    """
 
     def __init__(
         self,
         store: Store,
         retry: Retry,
         books: Callable[[], AbstractAsyncContextManager[Books]],
+        ids: Callable[[], Awaitable[Mapping[str, str]]],
         step: Callable[[], None],
         pause: float = PAUSE,
     ) -> None:
@@ -44,7 +50,11 @@ class Mending:
             topic: PolicyMarks(PolicyShards(store, topic, retry=retry))
             for topic in (WRITE_KEYS.topic, WORKSPACES.topic, ORIGIN_VERDICTS.topic)
         }
+        self._logs = PolicyLogs(store, retry)
+        self._known: dict[str, str] = {}  # topic → the id of which the bucket says that it has all
+        self._asked = True  # whether Kafka said the last time which topics it has
         self._books = books
+        self._ids = ids
         self._step = step
         self._pause = pause
         self.busy = False  # in a look
@@ -71,16 +81,60 @@ class Mending:
             overdue[topic] = found.overdue
             metrics.POLICY_UNPUBLISHED.labels(topic=topic).set(len(found.overdue))
             self._step()
-        if any(overdue.values()):
+        replaced = await self._replaced()
+        if replaced or any(overdue.values()):
             try:
                 async with self._books() as books:
                     # keys last, as `policy publish` does
-                    await self._mend(books.verdicts, overdue)
-                    await self._mend(books.workspaces, overdue)
-                    await self._mend(books.keys, overdue)
+                    await self._see_to(books.verdicts, replaced, overdue)
+                    await self._see_to(books.workspaces, replaced, overdue)
+                    await self._see_to(books.keys, replaced, overdue)
             except (Retryable, Fatal) as error:
                 _tell("all", error)
         return requests
+
+    async def _replaced(self) -> dict[str, str]:
+        """Topics that were made anew since their chain was published, with their ids as they are."""
+        try:
+            there = await self._ids()
+            unsure = {topic: there[topic] for topic in there if self._known.get(topic) != there[topic]}
+            replaced = await self._logs.replaced(unsure)
+            for topic, topic_id in unsure.items():
+                if topic not in replaced:  # nobody has said so yet: what the marks say holds for this one
+                    await self._keep(topic, topic_id)
+        except (Retryable, Fatal) as error:
+            if self._asked:
+                _tell("all", error)
+            self._asked = False
+            return {}
+        self._asked = True
+        return replaced
+
+    async def _keep(self, topic: str, topic_id: str) -> None:
+        await self._logs.keep(topic, topic_id)
+        self._known[topic] = topic_id
+
+    async def _see_to(
+        self, book: PolicyBook[P], replaced: Mapping[str, str], overdue: Mapping[str, list[int]]
+    ) -> None:
+        await self._renew(book, replaced)
+        await self._mend(book, overdue)
+
+    async def _renew(self, book: PolicyBook[P], replaced: Mapping[str, str]) -> None:
+        """Publishes the whole chain. Raises Retryable where Kafka is away."""
+        topic = book.chain.kind.topic
+        if topic not in replaced:
+            return
+        try:
+            values, findings = await book.publish_all(self._step)
+        except Retryable:
+            raise
+        except StrongroomError as error:
+            _tell(topic, error)
+            return
+        await self._keep(topic, replaced[topic])
+        metrics.POLICY_MENDED.labels(topic=topic).inc(values)
+        log.warning("policy_published_anew", topic=topic, values=values, findings=len(findings))
 
     async def _mend(self, book: PolicyBook[P], overdue: Mapping[str, list[int]]) -> None:
         """Raises Retryable where Kafka is away. A shard that can't be read is no other's hindrance."""

@@ -15,6 +15,7 @@ from topics.registry import TopicSpec
 from workers.errors import Fatal, Retryable, StrongroomError
 from workers.ledger import fleet
 from workers.ledger.fleet import Fleet
+from workers.ledger.policy_logs import PolicyLogs
 from workers.sealing.roots import Roots
 from workers.store.port import Denied, Store
 from workers.store.proof import prove
@@ -31,7 +32,7 @@ KEPT_FOR_EVER = (
 
 
 JOIN = "Wrap the workspaces' keys by it too: `strongroom keystore rotate root`"
-ROOT_KEY, FLEET = "root key", "fleet"
+ROOT_KEY, FLEET, POLICY = "root key", "fleet", "policy"
 NOBODY_YET = "no worker has started yet: the first one fixes root keys, cluster and group"
 
 log = structlog.get_logger()
@@ -78,6 +79,7 @@ class Surroundings:
     root_keys: Callable[[], AbstractAsyncContextManager[Roots]]
     group: str
     retry: Retry
+    policy_topics: Mapping[str, str] = field(default_factory=dict)  # name in Kafka → its policy chain's
     _opened: AsyncExitStack = field(default_factory=AsyncExitStack)
     _roots: Roots | None = None
 
@@ -125,6 +127,16 @@ class Surroundings:
             Check(ROOT_KEY, partial(self._root_key, strict=not enroll)),
             Check(FLEET, self._enroll if enroll else self._compare),
         ]
+
+    def policy_check(self) -> Check:
+        """For who decides by policy: that Kafka's topics are those which it was published to."""
+        return Check(POLICY, self._policy)
+
+    async def _policy(self) -> str:
+        ids = await self.log.topic_ids(self.policy_topics)
+        logs = PolicyLogs(await self.ledger_bucket.open(), self.retry)
+        await logs.check({self.policy_topics[topic]: topic_id for topic, topic_id in ids.items()})
+        return "its topics are those which it was published to"
 
     async def _kafka(self) -> str:
         return f"cluster {await self.log.cluster_id()} at {self.connection.bootstrap}"

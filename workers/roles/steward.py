@@ -59,7 +59,13 @@ async def _steward(settings: Settings) -> None:
             holds.declare,
             now,
         )
-        mending = Mending(ledger, retry, lambda: open_to_mend(settings, ledger, retry), steps.step)
+        mending = Mending(
+            ledger,
+            retry,
+            lambda: open_to_mend(settings, ledger, retry),
+            lambda: opening.policy_topic_ids(settings),
+            steps.step,
+        )
         checkpointing: Checkpointing | None = None
         if signs_checkpoints(settings):
             checkpointing = await opened.enter_async_context(

@@ -56,6 +56,9 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     async def publisher(settings: object) -> AsyncIterator[Topics]:
         yield topics
 
+    async def topic_ids(settings: object) -> dict[str, str]:
+        return {"write-keys": "k", "workspaces": "w", "origin-verdicts": "v"}
+
     async def read_since(
         connection: object, topic: str, since: int, *, follow: bool
     ) -> AsyncIterator[list[bytes]]:
@@ -66,6 +69,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     monkeypatch.setattr(recent, "read_since", read_since)
     monkeypatch.setattr(opening, "open_ledger", ledger)
     monkeypatch.setattr(opening, "open_publisher", publisher)
+    monkeypatch.setattr(opening, "policy_topic_ids", topic_ids)
     monkeypatch.setattr(running, "patient", lambda: Retry(attempts=1))
     monkeypatch.setenv("STRONGROOM_TOPIC_PREFIX", "eu.")
     monkeypatch.setenv("STRONGROOM_ACTOR", "ann")

@@ -129,7 +129,13 @@ def test_a_revocation_that_kafka_missed_is_published_by_the_steward(
     async def looks() -> None:
         settings, retry = Settings.load(), running.patient()
         async with opening.open_ledger(settings) as ledger:
-            mending = Mending(ledger, retry, lambda: open_to_mend(settings, ledger, retry), lambda: None)
+            mending = Mending(
+                ledger,
+                retry,
+                lambda: open_to_mend(settings, ledger, retry),
+                lambda: opening.policy_topic_ids(settings),
+                lambda: None,
+            )
             for _ in range(2):
                 await mending.look()
 

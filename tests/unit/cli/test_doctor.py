@@ -55,8 +55,8 @@ def failed(rows: dict[str, dict[str, Any]]) -> set[str]:
 
 def test_without_credentials_every_check_is_tried(examine: Examine) -> None:
     rows = examine(3)
-    assert list(rows) == ["kafka", "topics", *BUCKETS, "root key", "fleet"]
-    assert failed(rows) == {"kafka", "topics", *BUCKETS, "fleet"}
+    assert list(rows) == ["kafka", "topics", *BUCKETS, "root key", "fleet", "policy"]
+    assert failed(rows) == {"kafka", "topics", *BUCKETS, "fleet", "policy"}
     for bucket in BUCKETS:
         assert "no credentials" in rows[bucket]["detail"]
         assert "Check the credentials" in rows[bucket]["remedy"]

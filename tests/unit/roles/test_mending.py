@@ -14,6 +14,7 @@ from workers.ledger import policy_shards
 from workers.ledger.policy_book import Unpublished
 from workers.ledger.policy_commands import Books, add_key, revoke_key
 from workers.ledger.policy_entries import entry_name, published_name, shard_of
+from workers.ledger.policy_logs import PolicyLogs
 from workers.observe import metrics
 from workers.roles.mending import Mending
 from workers.store.memory import MemoryStore
@@ -25,6 +26,7 @@ class World:
 
     def __init__(self) -> None:
         self.store, self.topics = MemoryStore(), Topics()
+        self.ids: dict[str, str] | Retryable = {"write-keys": "k", "workspaces": "w", "origin-verdicts": "v"}
         self.opened = 0
         self.steps = 0
 
@@ -34,7 +36,18 @@ class World:
         yield writer(self.store, self.topics)
 
     def steward(self) -> Mending:
-        return Mending(self.store, Retry(attempts=1), self.books, self._step)
+        return Mending(self.store, Retry(attempts=1), self.books, self._ids, self._step)
+
+    async def _ids(self) -> dict[str, str]:
+        if isinstance(self.ids, Retryable):
+            raise self.ids
+        return self.ids
+
+    def lose(self, topic: str, again: str) -> None:
+        """The topic is made anew, with this id and no record."""
+        assert isinstance(self.ids, dict)
+        self.ids = {**self.ids, topic: again}
+        self.topics.log = [each for each in self.topics.log if each[0] != f"eu.{topic}"]
 
     def _step(self) -> None:
         self.steps += 1
@@ -176,3 +189,74 @@ async def test_of_a_large_fleet_each_shard_is_asked_for_its_end(monkeypatch: pyt
     assert world.state("k3") == "active"
     await steward.look()
     assert world.state("k3") == "revoked"
+
+
+async def test_of_a_topic_that_was_made_anew_all_is_published_again_once_and_nothing_is_audited_twice() -> (
+    None
+):
+    world = World()
+    await world.add("k1", "k2")
+    await revoke_key(writer(world.store, world.topics), "k1", by("leaked"))
+    await world.steward().look()  # another one may have said which topics there are
+    audited, workspaces = world.topics.audit(), world.topics.of("workspaces")
+    world.lose("write-keys", "k again")
+    steward = world.steward()
+    with capture_logs() as logged:
+        await steward.look()
+    assert [(line["event"], line["topic"], line["values"]) for line in logged] == [
+        ("policy_published_anew", "write-keys", 2)
+    ]
+    assert (world.state("k1"), world.state("k2")) == ("revoked", "active")
+    assert (world.topics.audit(), world.topics.of("workspaces")) == (audited, workspaces)
+    before = len(world.topics.log)
+    for again in (steward, world.steward()):
+        await again.look()
+    assert (world.opened, len(world.topics.log)) == (1, before)
+
+
+async def test_what_died_amid_it_is_published_from_the_beginning() -> None:
+    world = World()
+    await world.add("k1", "k2")
+    await world.steward().look()
+    world.lose("write-keys", "k again")
+    world.topics.down = Retryable("no brokers", remedy="start them")
+    with capture_logs() as logged:
+        await world.steward().look()
+    assert {line["event"] for line in logged} == {"policy_unpublished"}
+    world.topics.down = None
+    await world.steward().look()
+    assert (world.state("k1"), world.state("k2")) == ("active", "active")
+
+
+async def test_while_kafka_does_not_say_which_topics_it_has_that_is_told_once_and_marks_are_looked_at() -> (
+    None
+):
+    world = World()
+    await world.add("k1")
+    steward, ids = world.steward(), world.ids
+    await steward.look()
+    await world.dies_between("k1")
+    world.ids = Retryable("no brokers", remedy="start them")
+    with capture_logs() as logged:
+        await steward.look()
+        await steward.look()
+    assert [line["event"] for line in logged] == ["policy_unpublished", "policy_mended"]
+    assert world.state("k1") == "revoked"
+    world.ids = ids
+    world.lose("write-keys", "k again")
+    await steward.look()
+    assert world.state("k1") == "revoked"
+
+
+async def test_who_decides_by_policy_does_not_start_before_a_topic_that_was_made_anew_has_it() -> None:
+    world = World()
+    logs = PolicyLogs(world.store, Retry(attempts=1))
+    await logs.check(await world._ids())  # nobody has said anything yet
+    await world.steward().look()
+    await logs.check(await world._ids())
+    world.lose("origin-verdicts", "v again")
+    with pytest.raises(Fatal, match="made anew since policy was published to it: origin-verdicts") as refused:
+        await logs.check(await world._ids())
+    assert "policy publish" in refused.value.remedy
+    await world.steward().look()
+    await logs.check(await world._ids())
