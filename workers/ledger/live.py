@@ -7,7 +7,7 @@ source's quarantine, and from that of what nobody claimed, all of the same day: 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from workers.ledger import line_ranges
+from workers.ledger import line_ranges, unit_chain
 from workers.ledger import unit_entries as entries
 from workers.ledger.entries import StoredObject
 from workers.ledger.line_ranges import Ranges
@@ -71,6 +71,12 @@ async def unit_by(heads: UnitHeads, of: Unit, intake_objects: Iterable[StoredObj
     return fold(own, intake_objects, others)
 
 
+async def unit_at(ledger: Store, own: UnitHead, intake_objects: Iterable[StoredObject], retry: Retry) -> Live:
+    """As `unit`, of one whose own chain was read before, and ends at `own`. Requests: up to two lists."""
+    others = [await unit_chain.head(ledger, feeder, retry) for feeder in feeders(own.unit)]
+    return fold(own, intake_objects, others)
+
+
 def fold(own: UnitHead, intake_objects: Iterable[StoredObject], others: Iterable[UnitHead]) -> Live:
     """As `unit`, from chains that were read. Raises Fatal, naming the entry, for a record consumed twice.
 
@@ -94,6 +100,9 @@ def fold(own: UnitHead, intake_objects: Iterable[StoredObject], others: Iterable
 
 
 def _without(each: LiveObject, consumed: Consumed, entry: UnitEntry) -> LiveObject:
+    if consumed.records is None and consumed.count == each.left:
+        whole = ((0, each.stored.records - 1),) if each.stored.records else ()
+        return LiveObject(each.stored, whole, each.leave or entry.kind in LEAVE)
     taken = each.lines if consumed.records is None else consumed.records
     if line_ranges.count(line_ranges.common(taken, each.lines)) != consumed.count:
         raise entries.broken(

@@ -7,6 +7,7 @@ written and by an auditor afterwards.
 from collections import Counter
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 import msgspec
@@ -124,7 +125,12 @@ def chain_unit(entry: UnitEntry) -> Unit:
 
 def landing_unit(stored: StoredObject) -> Unit:
     """In which the records of an object are live. Raises ValueError for a clock that there is not."""
-    return Unit(stored.workspace, stored.source, stored.day, Clock(stored.clock))
+    return _unit(stored.workspace, stored.source, stored.day, stored.clock)
+
+
+@lru_cache(maxsize=4096)  # of a day's objects, thousands are of one unit
+def _unit(workspace: str, source: str, day: str, clock: str) -> Unit:
+    return Unit(workspace, source, day, Clock(clock))
 
 
 def feeders(unit: Unit) -> tuple[Unit, ...]:

@@ -6,7 +6,6 @@ crash, beside others: every step is a conditional PUT, or may be repeated.
 
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -22,7 +21,7 @@ from workers.ledger.unit_entries import Became, Consumed, Kind
 from workers.retention import certificate, pending, unit_keys
 from workers.retention.certificate import Certificate
 from workers.retention.due import UNSURE, Verdict
-from workers.retention.ending import Ending, Stuck
+from workers.retention.ending import Ending, Stuck, uncertified
 from workers.retention.pending import RECALLABLE, Moved, Pending, Step, Stood
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
@@ -123,43 +122,50 @@ class Disposer:
     async def _advance(self, unit: Unit) -> Advanced:
         stood = await pending.read(self._ledger, unit, self._retry)
         verdict = await self._judge(unit)
-        if verdict.reason in UNSURE:
-            return Advanced(Outcome.KEPT, verdict.words)  # neither on nor back
-        head = await unit_chain.head(self._ledger, unit, self._retry)
-        uncertified = await self._ending.uncertified(head)
-        if uncertified and stood is not None and stood.pending.step is Step.DISPOSING:
-            return await self._end(unit, stood)
-        # an entry alone is no leave to go on: whoever wrote it, the unit goes by its policy and its wait
-        if stood is None and not verdict.due:
+        # one that nobody is sure of goes neither on nor back. An entry alone is no leave to go on: whoever
+        # wrote it, the unit goes by its policy and its wait
+        if verdict.reason in UNSURE or (stood is None and not verdict.due):
             return Advanced(Outcome.KEPT, verdict.words)
         step = None if stood is None else stood.pending.step
         if stood is not None and (step is Step.RECALLED or (step in RECALLABLE and not verdict.due)):
             return await self._recalled(stood, verdict)
+        if stood is not None and (until := self._waits(stood.pending)) is not None:
+            return Advanced(Outcome.DISABLED, verdict.words, until)
+        head = await unit_chain.head(self._ledger, unit, self._retry)
+        certified = await self._ending.certified(head)
+        left = uncertified(head, certified)
+        if left and stood is not None and step is Step.DISPOSING:
+            return await self._end(head, certified, stood)
         # one that is DISPOSING goes on whatever the policy: another worker may be about to write its entry
-        found = await self._live(unit)
-        if not uncertified and not (found.objects or found.spent or found.given_up):
+        found = await self._live(head)
+        if not left and not _goes(found):
             if stood is not None and step in RECALLABLE:
                 await self._recalled(stood, verdict)  # nobody leaves a key disabled behind it
             elif stood is not None:
-                await self._close(unit)
+                await self._close(unit, await certificate.of(self._ledger, unit, self._retry))
             return Advanced(Outcome.NOTHING)
-        return await self._dispose(unit, stood, verdict)
+        return await self._dispose(found, certified, stood, verdict)
 
-    async def _dispose(self, unit: Unit, stood: Stood | None, verdict: Verdict) -> Advanced:
+    async def _dispose(
+        self, found: Live, certified: frozenset[int], stood: Stood | None, verdict: Verdict
+    ) -> Advanced:
+        unit = found.head.unit
+        revision, is_ours = None, False
         if stood is None:
             revision = await unit_keys.revision(self._rows, unit, self._retry)
             beginning = self._beginning(unit, verdict, revision)
             stood = await pending.begin(self._ledger, beginning, self._retry)
+            is_ours = stood.pending == beginning
             # a hold that came before the beginning was on record is seen now
             verdict = await self._judge(unit)
             if not verdict.due:
                 return await self._recalled(stood, verdict)
         if stood.pending.step is Step.BEGUN:
-            stood = await self._disable(unit, stood)
+            if not is_ours:
+                revision = await unit_keys.revision(self._rows, unit, self._retry)
+            stood = await self._disable(unit, stood, revision)
         if stood.pending.step is Step.DISABLED:
-            since = stood.pending.disabled_at
-            until = None if since is None else since + self._terms.destroy_after
-            if until is not None and self._now() < until:
+            if (until := self._waits(stood.pending)) is not None:
                 return Advanced(Outcome.DISABLED, verdict.words, until)
             # `retention hold` replaces the record; any other change of the policy is seen only by reading it
             verdict = await self._judge(unit)
@@ -171,12 +177,18 @@ class Disposer:
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved
-        await self._write_entries(unit, stood.pending)
-        return await self._end(unit, stood)
+        return await self._end(await self._write_entries(found, stood.pending), certified, stood)
 
-    async def _disable(self, unit: Unit, stood: Stood) -> Stood:
-        """Raises Moved where somebody changed the key's row meanwhile, as whoever recalls does."""
-        revision = await unit_keys.revision(self._rows, unit, self._retry)
+    def _waits(self, begun: Pending) -> int | None:
+        """Until when it can be taken back, while that lasts."""
+        if begun.step is not Step.DISABLED or begun.disabled_at is None:
+            return None
+        until = begun.disabled_at + self._terms.destroy_after
+        return until if self._now() < until else None
+
+    async def _disable(self, unit: Unit, stood: Stood, revision: int | None) -> Stood:
+        """`revision`: of the key's row; None where it is shredded. Raises Moved where somebody changed the
+        row meanwhile, as whoever recalls does."""
         if revision is None:
             # without a key nothing can be read any more: there is nothing that a wait would leave open
             return await self._step(stood, Step.DISABLED, disabled_at=None)
@@ -190,8 +202,9 @@ class Disposer:
         await recall(self._ledger, self._rows, stood, self._writer.id, self._retry, self._now())
         return Advanced(Outcome.RECALLED, verdict.words)
 
-    async def _end(self, unit: Unit, stood: Stood) -> Advanced:
+    async def _end(self, head: UnitHead, certified: frozenset[int], stood: Stood) -> Advanced:
         """Behind the dispose entry: there is no way back, and all that is left may be repeated."""
+        unit = head.unit
         self._ending.check_buckets(stood.pending)
         destroyed_at = await self._ending.destroy(unit)
         until = destroyed_at + self._terms.shred_latency
@@ -199,35 +212,38 @@ class Disposer:
             return Advanced(Outcome.DESTROYED, "the last cache may still have the key", until)
         await self._fresh_units(until)
         # what somebody had sealed before the key was disabled, and committed since, goes too
-        head = await self._write_entries(unit, stood.pending)
-        emptied = await self._ending.delete(head)
+        found = await self._live(await unit_chain.head(self._ledger, unit, self._retry, head))
+        while _goes(found):
+            found = await self._live(await self._write_entries(found, stood.pending))
+        emptied = await self._ending.delete(found.head, certified)
         if isinstance(emptied, Stuck):
             return Advanced(Outcome.STUCK, emptied.words, None, emptied)
-        disabled_at = stood.pending.disabled_at
-        issued = await self._ending.certify(await self._live(unit), emptied, disabled_at, destroyed_at)
-        await self._close(unit)
+        issued = await self._ending.certify(found, emptied, stood.pending.disabled_at, destroyed_at)
+        if certified or len(issued) < len(emptied):  # others that nobody may have been told of
+            await self._close(unit, await certificate.of(self._ledger, unit, self._retry))
+        else:
+            await self._close(unit, issued)
         stored_bytes = sum(each.disposed.stored_bytes for each in issued)
         return Advanced(Outcome.DONE, certified=len(issued), stored_bytes=stored_bytes)
 
-    async def _close(self, unit: Unit) -> None:
-        """Only what people were told of is over."""
-        for each in await certificate.of(self._ledger, unit, self._retry):
+    async def _close(self, unit: Unit, certificates: Sequence[Certificate]) -> None:
+        """`certificates`: all of the unit's. Only what people were told of is over."""
+        for each in certificates:
             await self._told(each)
         await pending.end(self._ledger, unit, self._retry)
 
-    async def _write_entries(self, unit: Unit, begun: Pending) -> UnitHead:
-        """Dispose entries for all that is live, or still to be given leave to go.
+    async def _write_entries(self, found: Live, begun: Pending) -> UnitHead:
+        """Dispose entries for all that was live in `found`, or is where another entry came before them.
 
         Of a unit that was discarded whole: for what was given up, which stays until then.
         """
-        found = await self._live(unit)
-        while found.objects or found.spent or found.given_up:
-            with suppress(Taken):  # whatever it was, what is live now is to go
-                await self._write_all(found, begun)
-            found = await self._live(unit)
-        return found.head
+        while True:
+            try:
+                return await self._write_all(found, begun)
+            except Taken as taken:  # whatever it was, what is live now is to go
+                found = await self._live(taken.head)
 
-    async def _write_all(self, found: Live, begun: Pending) -> None:
+    async def _write_all(self, found: Live, begun: Pending) -> UnitHead:
         """One behind the other: what is live is not folded again for each. Raises Taken."""
         named = [(each, each.left) for each in found.objects.values()]
         named += [(each, 0) for each in found.spent.values()]
@@ -236,6 +252,7 @@ class Disposer:
         for at in range(0, len(named), AT_ONCE):
             draft = self._draft(named[at : at + AT_ONCE], begun)
             head = await unit_chain.append(self._ledger, head, draft, self._retry)
+        return head
 
     def _draft(self, named: Sequence[tuple[LiveObject, int]], begun: Pending) -> Draft:
         consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named)
@@ -268,8 +285,14 @@ class Disposer:
         following = replace(stood.pending, step=to, by=self._writer.id, **changes)
         return await pending.step(self._ledger, stood, following, self._retry)
 
-    async def _live(self, unit: Unit) -> Live:
-        return await live.unit(self._ledger, unit, await self._units.objects(unit), self._retry)
+    async def _live(self, head: UnitHead) -> Live:
+        """Of the unit whose own chain ends at `head`."""
+        return await live.unit_at(self._ledger, head, await self._units.objects(head.unit), self._retry)
+
+
+def _goes(found: Live) -> bool:
+    """Whether anything is left that no entry disposes of."""
+    return bool(found.objects or found.spent or found.given_up)
 
 
 async def recall(ledger: Store, rows: Replicas, stood: Stood, by: str, retry: Retry, now: int) -> Outcome:

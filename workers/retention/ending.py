@@ -1,12 +1,12 @@
 """What follows a dispose entry, all of it repeatable: key destroyed, bytes deleted, certified."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from workers.errors import Fatal
 from workers.ledger import data_name
 from workers.ledger.entries import Writer, digest
-from workers.ledger.live import Live
+from workers.ledger.live import Live, LiveObject
 from workers.ledger.unit_chain import UnitHead
 from workers.ledger.unit_entries import Kind, UnitEntry, encode
 from workers.retention import certificate, names, unit_keys
@@ -77,22 +77,23 @@ class Ending:
                 remedy="Give STRONGROOM_ALSO_DELETE_FROM, and the data bucket, the same value everywhere",
             )
 
-    async def uncertified(self, head: UnitHead) -> list[UnitEntry]:
-        """Dispose entries that no certificate names yet. Requests: one list, where there are any."""
-        disposals = [entry for entry in head.entries if entry.kind is Kind.DISPOSE]
-        if not disposals:
-            return []
+    async def certified(self, head: UnitHead) -> frozenset[int]:
+        """Seqs of dispose entries that have a certificate. Requests: one list, where any is there."""
+        if not any(entry.kind is Kind.DISPOSE for entry in head.entries):
+            return frozenset()
         prefix = names.certificates_of(head.unit)
-        done = {place.seq async for place in certificate.issued(self._ledger, self._retry, prefix)}
-        return [entry for entry in disposals if entry.seq not in done]
+        return frozenset([place.seq async for place in certificate.issued(self._ledger, self._retry, prefix)])
 
     async def destroy(self, unit: Unit) -> int:
         """The unit's key; returns since when it is gone."""
         return await unit_keys.destroyed(self._rows, unit, self._retry, self._now())
 
-    async def delete(self, head: UnitHead) -> list[Emptying] | Stuck:
-        """All that the uncertified disposals allow to go, and a look whether it is gone."""
-        disposals = await self.uncertified(head)
+    async def delete(self, head: UnitHead, certified: frozenset[int]) -> list[Emptying] | Stuck:
+        """All that the other disposals allow to go, and a look whether it is gone.
+
+        Where one was certified since, by another worker, nothing of it is there any more.
+        """
+        disposals = uncertified(head, certified)
         groups: list[set[str]] = []
         known: set[str] = set()
         others = _given_up_before(head) if disposals else set()
@@ -121,17 +122,22 @@ class Ending:
     ) -> list[Certificate]:
         """One for each; those that another worker issued first stand."""
         issued = []
+        known = found.free | found.spent | found.objects
         for emptying in emptyings:
-            made = self._certificate(found, emptying, disabled_at, destroyed_at)
+            made = self._certificate(found.head.unit, known, emptying, disabled_at, destroyed_at)
             if await certificate.issue(self._ledger, made, self._retry):
                 issued.append(made)
         return issued
 
     def _certificate(
-        self, found: Live, emptying: Emptying, disabled_at: int | None, destroyed_at: int
+        self,
+        unit: Unit,
+        known: Mapping[str, LiveObject],
+        emptying: Emptying,
+        disabled_at: int | None,
+        destroyed_at: int,
     ) -> Certificate:
         entry = emptying.disposal
-        known = found.free | found.spent | found.objects
         objects = [known[each.key].stored for each in entry.consumed if each.key in known]
         reason, _, words = entry.reason.partition(": ")
         return Certificate(
@@ -146,7 +152,7 @@ class Ending:
             words=words,
             policy=entry.policy,
             disposed=certificate.disposed(objects, sum(each.count for each in entry.consumed)),
-            key=unit_row(found.head.unit),
+            key=unit_row(unit),
             key_disabled_at=disabled_at,
             disposed_at=entry.committed_at,
             key_destroyed_at=destroyed_at,
@@ -155,6 +161,11 @@ class Ending:
             worker=self._writer,
             host=self._host,
         )
+
+
+def uncertified(head: UnitHead, certified: frozenset[int]) -> list[UnitEntry]:
+    """Dispose entries that no certificate names yet."""
+    return [entry for entry in head.entries if entry.kind is Kind.DISPOSE and entry.seq not in certified]
 
 
 def _check_own(key: str, disposal: UnitEntry) -> None:

@@ -5,7 +5,7 @@ from workers.sealing.keys import Unit
 from workers.sealing.old_versions import purge_old_versions
 from workers.sealing.refusals import KeyShredded, NoSuchKey
 from workers.sealing.replicas import Replicas
-from workers.sealing.rows import State, unit_row
+from workers.sealing.rows import Row, State, unit_row
 from workers.sealing.withdraw import disable_at, enable_past, tombstone
 from workers.store.retry import Retry
 
@@ -59,21 +59,21 @@ async def destroyed(rows: Replicas, unit: Unit, retry: Retry, now: int) -> int:
 
 async def row_destroyed(rows: Replicas, name: str, retry: Retry, now: int) -> int:
     """As `destroyed`, of any row of the keystore."""
-    if not await retry.call(lambda: _is_marked(rows, name)):
+    found = await retry.call(lambda: _tombstones(rows, name))
+    if not found:
         await retry.call(lambda: tombstone(rows, [name], now))
+        found = [row for row in await retry.call(lambda: rows.copies(name)) if row is not None]
     else:
         for store in rows.stores:
             await retry.call(lambda store=store: purge_old_versions(store, name))  # type: ignore[misc] # bound early
-    found = await retry.call(lambda: rows.copies(name))
-    since = [row.changed_at for row in found if row is not None and row.state is State.TOMBSTONE]
-    return max(since, default=now)
+    return max((row.changed_at for row in found if row.state is State.TOMBSTONE), default=now)
 
 
-async def _is_marked(rows: Replicas, name: str) -> bool:
-    """Whether every bucket holds the tombstone and its marker."""
+async def _tombstones(rows: Replicas, name: str) -> list[Row]:
+    """Of every bucket, where every bucket holds one and its marker; none otherwise."""
     try:
         await rows.settled(name)
     except KeyShredded:
-        copies = await rows.copies(name)
-        return all(row is not None and row.state is State.TOMBSTONE for row in copies)
-    return False
+        found = [row for row in await rows.copies(name) if row is not None and row.state is State.TOMBSTONE]
+        return found if len(found) == len(rows.stores) else []
+    return []

@@ -4,11 +4,17 @@ Each place is taken with `If-None-Match`, so that no reader who asks for what ca
 any, whatever the writers' clocks say.
 """
 
+import asyncio
 from collections.abc import Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from workers.errors import Fatal
 from workers.store.port import IF_ABSENT, NotFound, PreconditionFailed, Store, Unavailable
+
+# by bucket and prefix, a place that this process saw taken: what is in a log stays there
+_last: WeakKeyDictionary[Store, dict[str, int]] = WeakKeyDictionary()
+_turns: WeakKeyDictionary[Store, asyncio.Lock] = WeakKeyDictionary()
 
 
 class NumberedLog(NamedTuple):
@@ -19,10 +25,17 @@ class NumberedLog(NamedTuple):
         return f"{self.prefix}{seq:012d}.json"
 
     async def append(self, stores: Sequence[Store], body: bytes) -> None:
-        """Adds an entry, at one place in every bucket. No two may be equal. Called again, it adds another."""
-        seq = await self.first_free(stores[0])
-        while not await self._take(stores[0], seq, body):
-            seq += 1
+        """Adds an entry, at one place in every bucket. No two may be equal. Called again, it adds another.
+
+        Requests: one a bucket, where nobody else has appended since this process did; else a few more.
+        """
+        last = _last.setdefault(stores[0], {})
+        # one at a time: side by side, all but one would find their place taken
+        async with _turns.setdefault(stores[0], asyncio.Lock()):
+            seq = last[self.prefix] + 1 if self.prefix in last else await self.first_free(stores[0])
+            while not await self._take(stores[0], seq, body):
+                seq = await self.first_free(stores[0], seq)
+            last[self.prefix] = seq
         for store in stores[1:]:
             if not await self._take(store, seq, body):
                 raise Fatal(
@@ -30,13 +43,14 @@ class NumberedLog(NamedTuple):
                     remedy="These buckets are not of one keystore: check STRONGROOM_KEYSTORE_BUCKET and _2",
                 )
 
-    async def first_free(self, store: Store) -> int:
-        """The place after the last entry, in a number of requests that grows with the log's logarithm."""
-        if not await self._has(store, 1):
-            return 1
-        low, high = 1, 2
-        while await self._has(store, high):
-            low, high = high, high * 2
+    async def first_free(self, store: Store, taken: int = 0) -> int:
+        """The place after the last entry; `taken`: one that is known to be there.
+
+        The number of requests grows with the logarithm of how many are behind that.
+        """
+        low, ahead = taken, 1
+        while await self._has(store, high := taken + ahead):
+            low, ahead = high, ahead * 2
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if await self._has(store, middle) else (low, middle)
