@@ -7,7 +7,7 @@ source's quarantine, and from that of what nobody claimed, all of the same day: 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from workers.ledger import line_ranges, unit_chain
+from workers.ledger import line_ranges
 from workers.ledger import unit_entries as entries
 from workers.ledger.entries import StoredObject
 from workers.ledger.line_ranges import Ranges
@@ -65,15 +65,14 @@ async def unit(ledger: Store, of: Unit, intake_objects: Iterable[StoredObject], 
 
 async def unit_by(heads: UnitHeads, of: Unit, intake_objects: Iterable[StoredObject]) -> Live:
     """As `unit`; of chains that `heads` has, only what is new is read."""
+    return await unit_at(heads, await heads.head(of), intake_objects)
+
+
+async def unit_at(heads: UnitHeads, own: UnitHead, intake_objects: Iterable[StoredObject]) -> Live:
+    """As `unit_by`, of one whose own chain was read before, and ends at `own`. Requests: up to two lists, and
+    what is new of the chains that feed it."""
     # an output is there before anything consumes it, so what feeds the unit is read behind its own chain
-    own = await heads.head(of)
-    others = [await heads.head(feeder) for feeder in feeders(of)]
-    return fold(own, intake_objects, others)
-
-
-async def unit_at(ledger: Store, own: UnitHead, intake_objects: Iterable[StoredObject], retry: Retry) -> Live:
-    """As `unit`, of one whose own chain was read before, and ends at `own`. Requests: up to two lists."""
-    others = [await unit_chain.head(ledger, feeder, retry) for feeder in feeders(own.unit)]
+    others = [await heads.head(feeder) for feeder in feeders(own.unit)]
     return fold(own, intake_objects, others)
 
 

@@ -18,6 +18,7 @@ from workers.ledger.entries import StoredObject, Writer
 from workers.ledger.live import Live, LiveObject
 from workers.ledger.unit_chain import Draft, Taken, UnitHead
 from workers.ledger.unit_entries import Became, Consumed, Kind
+from workers.ledger.unit_heads import UnitHeads
 from workers.retention import certificate, pending, unit_keys
 from workers.retention.certificate import Certificate
 from workers.retention.due import UNSURE, Verdict
@@ -90,6 +91,7 @@ class Disposer:
         told: Callable[[Certificate], Awaitable[None]],
     ) -> None:
         self._ledger = ledger
+        self._heads = UnitHeads(ledger, retry)  # one chain feeds all units of its day
         self._rows = rows
         self._units = units
         self._judge = judge
@@ -287,7 +289,7 @@ class Disposer:
 
     async def _live(self, head: UnitHead) -> Live:
         """Of the unit whose own chain ends at `head`."""
-        return await live.unit_at(self._ledger, head, await self._units.objects(head.unit), self._retry)
+        return await live.unit_at(self._heads, head, await self._units.objects(head.unit))
 
 
 def _goes(found: Live) -> bool:

@@ -5,9 +5,11 @@ import random
 
 import pytest
 
+from tests.unit.ledger.units import NOBODYS, replayed
 from tests.unit.ledger.world import retry
 from tests.unit.retention.making import NOW, unit, workspace
 from tests.unit.retention.world import DESTROY_AFTER, SHRED_LATENCY, Killed, World, group
+from topics.workspaces import WorkspaceState
 from workers.by import By
 from workers.errors import Fatal
 from workers.intake.dispositions import Clock, Disposition
@@ -389,6 +391,21 @@ async def test_what_a_bucket_keeps_is_never_certified_and_tried_again(bucket: st
     store.faults.remove(rule)
     await found.dispose(GONE)
     await is_gone(found)
+
+
+async def test_a_long_chain_that_feeds_a_day_is_read_once_for_all_of_its_units() -> None:
+    found = World({"acme": workspace(state=WorkspaceState.CLOSED)})
+    units = [unit(1, source=f"s{number}") for number in range(4)]
+    assert {each.day for each in units} == {NOBODYS.day}
+    await replayed(found.ledger, 500)
+    await found.commit({group(each): [b"{}"] for each in units})
+    disposer, costs = found.disposer(), []
+    for each in units:
+        found.ledger.requests.clear()
+        assert (await found.dispose(each, disposer))[-1].outcome is Outcome.DONE
+        costs.append(found.ledger.requests["get"])
+    assert costs[0] > 500
+    assert max(costs[1:]) < 50
 
 
 async def test_a_unit_of_many_disposals_goes_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
