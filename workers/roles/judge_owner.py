@@ -114,6 +114,10 @@ class JudgeOwner:
         held = self._held.get(chunk.partition)
         if held is None:
             return
+        if chunk.start != held.next:
+            # fetched before this partition was claimed anew: what lies between would never be folded
+            log.warning("chunk_out_of_place", partition=chunk.partition, start=chunk.start, due=held.next)
+            return
         task = asyncio.create_task(self._fold(held, chunk))
         self._working = chunk.partition, task
         try:

@@ -32,7 +32,8 @@ from workers.stream.publish import Publisher
 
 EAGER = {"STRONGROOM_JUDGE_SNAPSHOT_INTERVAL": "0.05", "STRONGROOM_INSTANCE_ID": "judge-0"}
 KEYS = 4
-WITHIN = 120.0  # seconds for the last judge to come to the end
+IDLE = 30.0  # seconds without an observation after which the last judge has come to the end
+WITHIN = 120.0  # seconds until it says so
 
 
 class Ended(NamedTuple):
@@ -105,11 +106,14 @@ def lived(fleet: Fleet, region: str, kills: int, rng: random.Random, copies: int
     judge.wait_ready()
     wanted = expected(seen)
 
-    deadline = time.monotonic() + WITHIN
-    while time.monotonic() < deadline:
+    folded_by_now, since = -1.0, time.monotonic()
+    while wanted.keys() - asyncio.run(on_record(fleet, region))[0].keys():
         assert judge.process.poll() is None, judge.log()
-        if asyncio.run(on_record(fleet, region))[0].keys() >= wanted.keys():
-            break
+        done = judge.metric("strongroom_judge_observations_total")
+        if done != folded_by_now:
+            folded_by_now, since = done, time.monotonic()
+        if time.monotonic() - since > IDLE:
+            break  # it has done what it will ever do
         time.sleep(0.5)
     wait_until(lambda: judge.metric("strongroom_lag_records") == 0, WITHIN, judge.log)
     repeated = judge.metric('strongroom_judge_observations_total{outcome="repeated"}')
