@@ -1,5 +1,6 @@
 """`strongroom keys|workspaces|policy` as a person types them: words, JSON, exit codes. All in memory."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from workers import __main__, opening
 from workers.cli import running
 from workers.errors import Retryable
 from workers.intake.dispositions import PLATFORM
+from workers.ledger.policy_logs import PolicyLogs
 from workers.store.memory import MemoryStore
 from workers.store.retry import Retry
 from workers.stream import recent
@@ -35,8 +37,8 @@ class Outcome(NamedTuple):
 
 
 class Shell:
-    def __init__(self, capsys: pytest.CaptureFixture[str], topics: Topics) -> None:
-        self.capsys, self.topics = capsys, topics
+    def __init__(self, capsys: pytest.CaptureFixture[str], topics: Topics, store: MemoryStore) -> None:
+        self.capsys, self.topics, self.store = capsys, topics, store
 
     def __call__(self, *arguments: str) -> Outcome:
         code = __main__.run(arguments)
@@ -73,7 +75,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     monkeypatch.setattr(running, "patient", lambda: Retry(attempts=1))
     monkeypatch.setenv("STRONGROOM_TOPIC_PREFIX", "eu.")
     monkeypatch.setenv("STRONGROOM_ACTOR", "ann")
-    return Shell(capsys, topics)
+    return Shell(capsys, topics, store)
 
 
 @pytest.fixture
@@ -286,6 +288,18 @@ def test_a_workspace_can_be_printed_edited_and_given_back(acme: Shell, tmp_path:
     assert "not JSON" in acme("workspaces", "set", "acme", "--file", str(file)).err
     file.write_text("[]")
     assert "no JSON object" in acme("workspaces", "set", "acme", "--file", str(file)).err
+
+
+def test_who_published_all_again_says_to_which_topics(acme: Shell) -> None:
+    """Else no archive worker would start on them before the steward has looked."""
+    logs, lost = PolicyLogs(acme.store, Retry(attempts=1)), {"origin-verdicts": "lost", "write-keys": "k"}
+    for topic, topic_id in lost.items():
+        asyncio.run(logs.keep(topic, topic_id))
+    found = {"write-keys": "k", "workspaces": "w", "origin-verdicts": "v"}
+    assert asyncio.run(logs.replaced(found)) == {"origin-verdicts": "v"}
+    assert acme("policy", "publish").code == 0
+    assert asyncio.run(logs.replaced(found)) == {}
+    assert asyncio.run(logs.known("workspaces")) == "w"
 
 
 def test_policy_is_published_again_for_a_new_kafka(acme: Shell) -> None:
