@@ -6,6 +6,7 @@ Pure. Who is seen is what the rules see: the witness by the headers, the claim b
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from hashlib import blake2b
 from heapq import nsmallest
 from ipaddress import IPv6Address, ip_address
@@ -20,6 +21,7 @@ from workers.origins.hosts import web_host
 
 HOSTS_PER_KEY = 64  # of a span; those with the most records
 LONGEST_HOST = 300
+LONGEST_ADDRESS = 64  # characters: with a zone's name
 
 
 class Span(NamedTuple):
@@ -131,8 +133,13 @@ def _is_own(host: str | None, account: Account) -> bool:
 
 def network_of(ip: str | None) -> str | None:
     """The /24 of an IPv4 address, the /48 of an IPv6 one."""
+    return _network_of(ip) if ip and len(ip) <= LONGEST_ADDRESS else None
+
+
+@lru_cache(8192)  # a visitor sends more than once, and to parse an address takes 5 µs
+def _network_of(ip: str) -> str | None:
     try:
-        address = ip_address(ip or "")
+        address = ip_address(ip)
     except ValueError:
         return None
     if isinstance(address, IPv6Address):

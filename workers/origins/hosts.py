@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from publicsuffixlist import PublicSuffixList
 
 WEB_SCHEMES = frozenset({"http:", "https:", "ws:", "wss:"})
+SHORT = 128  # characters of a URL
 MAX_HOST = 253  # characters of a DNS name (RFC 1035, 2.3.4, less the root's label)
 
 # Hosts that anybody can have a name under and that the Public Suffix List lacks (docs/origins.md, Hosts).
@@ -71,8 +72,18 @@ def parsed_url(url: str) -> can_ada.URL | None:
 
 def web_host(url: str | None) -> str | None:
     """The host alone of `web_origin`."""
-    origin = web_origin(url) if url else None
+    if not url:
+        return None
+    return _host_of_short(url) if len(url) <= SHORT else _host_of(url)
+
+
+def _host_of(url: str) -> str | None:
+    origin = web_origin(url)
     return origin.host if origin is not None else None
+
+
+# headers and cut addresses come again and again; by their length the cache is bounded, at some 3 MB
+_host_of_short = lru_cache(8192)(_host_of)
 
 
 def origin_prefix(url: str) -> str:
