@@ -1,5 +1,5 @@
-"""What a server's DeleteObjects does at most: prepared bodies, a connection a thread, and no more than a look
-at the answer."""
+"""What a server lists and deletes at most: prepared bodies, a connection a thread, and no more than a look at
+the answer."""
 
 import base64
 import http.client
@@ -15,33 +15,65 @@ from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # sh
 from botocore.credentials import Credentials  # type: ignore[import-untyped]  # ships no types
 
 from tests.stack.s3 import ACCESS_KEY, REGION, SECRET_KEY
+from workers.store.sigv4 import query_of
 
 PAGE = 1000  # keys a request
 
 
-def deletes_a_second(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> tuple[float, float]:
-    """The rate, and seconds."""
-    bodies = [_body(keys[at : at + PAGE]) for at in range(0, len(keys), PAGE)]
-    url = f"{endpoint}/{bucket}?delete="
+def seconds_to_delete(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> float:
+    asked = [("POST", "delete=", _body(page)) for page in _pages(keys)]
+    return _seconds(endpoint, bucket, asked, at_once)
 
+
+def seconds_to_list(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> float:
+    """Their versions. Before they are deleted: versitygw may answer 500 to a listing meanwhile."""
+    return _seconds(endpoint, bucket, [("GET", _listing(page), None) for page in _pages(keys)], at_once)
+
+
+def _pages(keys: Sequence[str]) -> list[Sequence[str]]:
+    return [keys[at : at + PAGE] for at in range(0, len(keys), PAGE)]
+
+
+def _seconds(
+    endpoint: str, bucket: str, requests: Sequence[tuple[str, str, bytes | None]], at_once: int
+) -> float:
     def work(number: int) -> None:
         at = urlsplit(endpoint)
         connection = http.client.HTTPConnection(at.hostname or "", at.port)
-        for body in bodies[number::at_once]:
-            signed = AWSRequest("POST", url, data=body, headers={"Content-MD5": _md5(body)})
-            S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION).add_auth(signed)
-            connection.request("POST", f"/{bucket}?delete=", body, dict(signed.headers))
-            answer = connection.getresponse()
-            said = answer.read()
-            assert answer.status == 200, said
+        for request in requests[number::at_once]:
+            said = _asked(connection, endpoint, bucket, *request)
             assert b"<Error>" not in said, said[:500]
         connection.close()
 
     began = time.perf_counter()
     with ThreadPoolExecutor(at_once) as threads:
         list(threads.map(work, range(at_once)))
-    seconds = time.perf_counter() - began
-    return len(keys) / seconds, seconds
+    return time.perf_counter() - began
+
+
+def _asked(
+    connection: http.client.HTTPConnection,
+    endpoint: str,
+    bucket: str,
+    method: str,
+    query: str,
+    body: bytes | None,
+) -> bytes:
+    url = f"{endpoint}/{bucket}?{query}"
+    headers = {} if body is None else {"Content-MD5": _md5(body)}
+    signed = AWSRequest(method, url, data=body, headers=headers)
+    S3SigV4Auth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION).add_auth(signed)
+    connection.request(method, f"/{bucket}?{query}", body, dict(signed.headers))
+    answer = connection.getresponse()
+    said = answer.read()
+    assert answer.status == 200, said
+    return said
+
+
+def _listing(page: Sequence[str]) -> str:
+    """From just before the first of them."""
+    folder, number = page[0][: page[0].rindex("/") + 1], int(page[0].rpartition("/")[2])
+    return query_of({"versions": "", "prefix": folder, "key-marker": f"{folder}{number - 1:09d}"})
 
 
 def _body(keys: Sequence[str]) -> bytes:

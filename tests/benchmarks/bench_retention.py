@@ -5,8 +5,10 @@
 On a real S3-protocol server, without Kafka. Every object is due. The ledger's entries, the policy and the
 keys are the project's own; the objects are files of 100 bytes that are put into the server's folder, for
 their content is never read. What is measured is a process of its own, whose clock is moved over the waits.
-Beside it, in the same run: the same server asked to delete as many other objects a request, as many requests
-at once, whose keys are known beforehand, by a client that does nothing else.
+Beside it, in the same run: the same server asked for as many deletions a request, as many requests at once,
+of other objects laid out alike, by a client that knows their keys and does nothing else; and for their list,
+as whoever deletes versions must ask. All is on disk when it begins.
+On a busy machine look at CPU: of the process that is measured, and of the server.
 """
 
 import argparse
@@ -24,7 +26,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks.bare_deletes import deletes_a_second
+from tests.benchmarks.bare_deletes import seconds_to_delete, seconds_to_list
 from tests.benchmarks.counted import Counted
 from tests.contract.keystore.world import ROOT
 from tests.stack import ladder
@@ -93,9 +95,15 @@ def main() -> None:
             f"{time.perf_counter() - began:.0f} s",
             flush=True,
         )
+        # as many a folder as a unit has; of which a request deletes a whole page
+        each = -(-count // (asked.days * asked.groups) // 1000) * 1000
+        bucket, keys = lay_bare(s3, root, min(count, BARE), each)
+        os.sync()
+        before = cpu_of(s3)
         found = child(s3, buckets)
+        found["the server's CPU"] = f"{cpu_of(s3) - before:.1f} s"
         show(found, count)
-        limit(s3, root, min(count, BARE), found["most at once"])
+        limit(s3, bucket, keys, found["most at once"])
     finally:
         s3.close()
 
@@ -118,19 +126,36 @@ def show(found: dict[str, object], count: int) -> None:
     assert found["objects deleted"] == found["objects planned"] == count
 
 
-def limit(s3: S3, root: Path, count: int, at_once: object) -> None:
+def lay_bare(s3: S3, root: Path, count: int, each: int) -> tuple[str, list[str]]:
+    """A bucket, and the keys in it."""
     bucket = s3.bucket()
-    keys = [f"data/{number // 1000:06d}/{number:09d}" for number in range(count)]
+    keys = [f"data/{number // each:06d}/{number:09d}" for number in range(count)]
     for key in keys:
         where = root / bucket / key
         where.parent.mkdir(parents=True, exist_ok=True)
         where.write_bytes(BODY)
+    return bucket, keys
+
+
+def limit(s3: S3, bucket: str, keys: Sequence[str], at_once: object) -> None:
     assert isinstance(at_once, int)
-    rate, seconds = deletes_a_second(s3.endpoint, bucket, keys, at_once)
-    print(
-        f"the server alone, {at_once} requests at once, {count:,} objects: {rate:,.0f} deletions/s "
-        f"({seconds:.1f} s)"
-    )
+    taken = 0.0
+    for what, seconds_to in (("listed", seconds_to_list), ("deleted", seconds_to_delete)):
+        before = cpu_of(s3)
+        seconds = seconds_to(s3.endpoint, bucket, keys, at_once)
+        taken += seconds
+        print(
+            f"the server alone, {at_once} requests at once: {len(keys):,} versions {what} in "
+            f"{seconds:.1f} s, {len(keys) / seconds:,.0f}/s, {cpu_of(s3) - before:.1f} s of its CPU"
+        )
+    print(f"the server alone, both: {len(keys) / taken:,.0f}/s")
+
+
+def cpu_of(s3: S3) -> float:
+    """Seconds that the server has used so far."""
+    pid = s3._server._running.pid  # type: ignore[attr-defined] # a child process has one
+    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
 
 
 # -- the archive -----------------------------------------------------------------------------------------
