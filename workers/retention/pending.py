@@ -19,7 +19,7 @@ from workers.ledger.halts import Halted
 from workers.ledger.walk import listed
 from workers.retention import names
 from workers.sealing.keys import Unit
-from workers.store.port import IfMatch, NotFound, PreconditionFailed, Store
+from workers.store.port import IfMatch, NotFound, PreconditionFailed, Store, Version
 from workers.store.retry import Retry
 
 FORMAT = 1
@@ -104,31 +104,40 @@ async def begin(store: Store, pending: Pending, retry: Retry) -> Stood:
 
 
 async def place(store: Store, where: str, body: bytes, retry: Retry) -> None:
-    """A record where there is none; whoever was faster stands. Raises Moved where ended ones lay there."""
+    """A record where there is none; whoever was faster stands. Raises Moved where ended ones lay there,
+    whoever cleared them away.
+    """
     try:
         await append(store, where, body, ours=body.__eq__, retry=retry)
     except Halted:
-        if not await _free(store, where, retry):
+        if not await _cleared(store, where, retry):
             raise
         raise Moved from None
 
 
-async def _free(store: Store, where: str, retry: Retry) -> bool:
-    """Whether nothing but ended records stood there, which are gone now.
+async def _cleared(store: Store, where: str, retry: Retry) -> bool:
+    """Whether no ended record is in the way any more.
 
     Some servers (versitygw) take a delete marker for an object when asked to write only where there is none;
     S3 does not. Each version is named, so what another worker writes meanwhile stays.
     """
-    found = [version async for version in store.versions(where) if version.key == where]
+    found = await _versions(store, where)
     if not found:
         return True  # another worker was here between our write and this look
     if not next(version for version in found if version.is_latest).delete_marker:
-        return False
+        return True  # and has begun
     for marker in (False, True):  # the marker last: without it an ended record would stand again
         versions = [version for version in found if version.delete_marker is marker]
+        # one that another worker purged at the same time is refused too
         if await retry.call(partial(store.purge, versions)):
-            return False
+            left = {version.version_id for version in await _versions(store, where)}
+            if any(version.version_id in left for version in versions):
+                return False
     return True
+
+
+async def _versions(store: Store, where: str) -> list[Version]:
+    return [version async for version in store.versions(where) if version.key == where]
 
 
 async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> Stood:

@@ -1,8 +1,10 @@
 """A disposal that is over may begin again, also on a server that takes a delete marker for an object."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import msgspec
 import pytest
 
 from tests.stack.s3 import S3
@@ -34,5 +36,21 @@ async def test_a_disposal_that_is_over_begins_again(store: Store) -> None:
 
 async def test_a_record_that_stands_is_not_taken_for_one_that_is_over(store: Store) -> None:
     await pending.begin(store, BEGUN, retry())
-    assert not await pending._free(store, names.pending(UNIT), retry())
+    assert await pending._cleared(store, names.pending(UNIT), retry())
     assert await pending.read(store, UNIT, retry()) is not None
+
+
+async def test_of_two_that_begin_again_one_does_and_both_see_it(store: Store) -> None:
+    """The slower one finds the way cleared, and a record that stands: nobody has deleted anything."""
+
+    async def begin(attempt: str) -> str:
+        while True:
+            with suppress(Moved):
+                return (
+                    await pending.begin(store, msgspec.structs.replace(BEGUN, attempt=attempt), retry())
+                ).pending.attempt
+
+    for _ in range(10):
+        one, other = await asyncio.gather(begin("one"), begin("other"))
+        assert one == other
+        await pending.end(store, UNIT, retry())
