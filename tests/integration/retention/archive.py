@@ -13,7 +13,8 @@ import msgspec
 
 from tests.contract.keystore.world import ROOT
 from tests.integration.retention import child
-from tests.integration.retention.wishes import Customer, Lot, Record, What, Wish
+from tests.integration.retention.record import DAY, Lot, Record
+from tests.integration.retention.wishes import Customer, What, Wish
 from tests.unit.ledger.world import MemoryLog, done, log_id
 from topics import workspaces
 from topics.workspaces import Source, Workspace, WorkspaceState
@@ -44,7 +45,6 @@ from workers.sealing.rows import unit_row
 from workers.store.port import Store
 from workers.store.retry import Retry
 
-DAY, HOUR, MINUTE = 86_400_000, 3_600_000, 60_000
 BEGUN = 1_795_651_200_000  # 2026-11-26T00:00:00Z
 RETRY = Retry(attempts=20)
 
@@ -159,7 +159,13 @@ class Archive:
         self.wishes += 1
         self.recalled += len(recalled.units)
         self.too_late += len(recalled.too_late)
-        self.record.answered(customer.name, {lot_of(unit) for unit in recalled.too_late}, now)
+        self.record.answered(
+            customer.name,
+            wish,
+            {lot_of(unit) for unit in recalled.units},
+            {lot_of(unit) for unit in recalled.too_late},
+            now,
+        )
         keys = self.keystore()
         for unit in recalled.units:
             for kept in self.kept[unit]:

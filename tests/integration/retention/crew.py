@@ -110,10 +110,10 @@ class Crew:
 
 async def _heard(pipe: Connection) -> Any:
     if not pipe.poll():
-        loop, ready = asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(pipe.fileno(), ready.set)
+        loop, ready, number = asyncio.get_running_loop(), asyncio.Event(), pipe.fileno()
+        loop.add_reader(number, ready.set)
         try:
             await ready.wait()
         finally:
-            loop.remove_reader(pipe.fileno())
+            loop.remove_reader(number)  # the pipe may be closed by now
     return pipe.recv()

@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from tests.integration.retention.archive import RETRY, Archive, Kept, lot_of
-from tests.integration.retention.wishes import Stage
+from tests.integration.retention.record import Case, Stage
 from tests.stack.s3 import S3
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Kind
@@ -38,12 +38,14 @@ class Found:
     certificates: int = 0
     records: int = 0  # disposed of
     refused: int = 0  # attempts of the reader that kept everything
+    cases: dict[str, tuple[int, int]] = field(default_factory=dict)  # units that went later, and that stayed
     wrong: list[str] = field(default_factory=list)
 
 
 async def judged(archive: Archive, server: S3, audited: Counter[str]) -> Found:
     """Destroys what it needs no more: wrapped keys are put back in the end, to try to read by them."""
-    found = Found(wrong=list(archive.record.wrong))
+    record = archive.record
+    found = Found(wrong=[*record.wrong, *record.missing()], cases={case: record.ends(case) for case in Case})
     buckets = archive.buckets
     certified = Counter(
         [place.unit async for place in certificate.issued(buckets.ledger, RETRY, names.CERTIFICATES)]
@@ -54,7 +56,7 @@ async def judged(archive: Archive, server: S3, audited: Counter[str]) -> Found:
     looks: list[Awaitable[None]] = []
     for unit, objects in sorted(archive.kept.items()):
         found.units += 1
-        stages = {state.stage for state in archive.record.states[lot_of(unit)]}
+        stages = {state.stage for state in record.states[lot_of(unit)]}
         there = [sum(len(held.get(kept.stored.key, ())) for kept in objects) for held in versions]
         is_gone = not any(there)
         found.undecided += len({stage is Stage.GONE for stage in stages}) > 1

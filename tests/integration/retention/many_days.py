@@ -23,7 +23,8 @@ from tests.integration.retention.archive import BEGUN, Archive, Buckets
 from tests.integration.retention.child import Hired
 from tests.integration.retention.crew import Crew
 from tests.integration.retention.judging import Found, judged
-from tests.integration.retention.wishes import DAY, HOUR, MINUTE, Customer, Stage, Wish, customers
+from tests.integration.retention.record import DAY, HOUR, MINUTE, Stage
+from tests.integration.retention.wishes import FEWEST, Customer, Wish, customers
 from tests.stack.s3 import S3
 from workers.store.s3 import open_s3
 
@@ -167,6 +168,8 @@ async def go(server: S3, run: Run, *, lives: int, tell: Callable[[str], None] = 
             crew.close()
         begun = time.monotonic()
         run.found = await judged(archive, server, crew.audited)
+        if not run.killed:
+            run.found.wrong.append("proves nothing: no worker was killed")
         run.seconds["looking"] += int((time.monotonic() - begun) * 1000)
 
 
@@ -187,6 +190,12 @@ def told(run: Run, command: str) -> str:
             f"- {found.units:,} units: {found.gone:,} gone, {found.kept:,} kept with {found.objects:,} "
             f"objects; {found.undecided} of which either would be right; {found.certificates:,} "
             f"certificates, {found.records:,} records disposed of.",
+            "- Due by their term, and kept then: "
+            + ", ".join(
+                f"{case} {gone + kept:,} ({gone:,} went later, {kept:,} stayed)"
+                for case, (gone, kept) in found.cases.items()
+            )
+            + ".",
             f"- Who had kept bodies, metadata and wrapped keys was refused {found.refused:,} times.",
             f"- Wrong: {len(found.wrong)}.",
             *(f"  - {each}" for each in found.wrong[:50]),
@@ -204,9 +213,11 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--customers", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--lives", type=int, default=1000, help="requests between two kills of a worker")
+    parser.add_argument("--lives", type=int, default=600, help="requests between two kills of a worker")
     parser.add_argument("--result", type=Path, default=ladder.STACK / "retention-days.txt")
     asked = parser.parse_args()
+    if min(asked.days, asked.customers) < FEWEST:
+        parser.error(f"a run proves nothing on fewer than {FEWEST} days and {FEWEST} customers")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     server = s3_on(ladder.s3())
     server.start()
