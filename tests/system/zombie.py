@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tests.integration.retention.archive import DAY, RETRY, Spread
+from tests.integration.retention.archive import RETRY, Spread
+from tests.integration.retention.record import DAY
 from tests.integration.retention.test_role import EAGER
 from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import structlog
 
@@ -19,7 +20,7 @@ from workers.intake.policy import Policy
 from workers.ledger.entries import Writer
 from workers.retention.agent import Agent
 from workers.retention.census import Registrar
-from workers.retention.dispose import Disposer, Terms
+from workers.retention.dispose import Disposer, Outcome, Terms
 from workers.retention.due import PolicyView
 from workers.retention.index import UnitIndex
 from workers.retention.plan import Limits
@@ -33,6 +34,7 @@ from workers.store.s3 import open_s3
 RETRY = Retry(attempts=20)
 TERMS = Terms(destroy_after=86_400_000, shred_latency=300_000)
 NO_BRAKES = Limits(workspace=1.0, fleet=1.0)
+TRIES = 5  # of a unit that somebody else moved: as many plans would have it again
 AT_ONCE = 4  # units: so a kill finds requests of others on their way
 
 
@@ -45,11 +47,14 @@ class Hired(NamedTuple):
 
 
 class Task(NamedTuple):
-    """To the child. `now`: ms since the epoch; `moments`: Life's."""
+    """To the child. `now`: ms since the epoch; `moments`: Life's; the rest: see `is_dealt`."""
 
     now: int
     moments: int
     shuffle: int
+    deal: int
+    number: int
+    workers: int
 
 
 class Spread(NamedTuple):
@@ -81,6 +86,12 @@ class Done(NamedTuple):
 
 class Broken(NamedTuple):
     why: str
+
+
+def is_dealt(unit: Unit, task: Task) -> bool:
+    """Every unit to one of the workers, as Kafka deals tasks, and one in five to all of them."""
+    card = crc32(f"{task.deal}/{'/'.join(unit)}".encode())
+    return card % 5 == 0 or card // 5 % task.workers == task.number
 
 
 def main(pipe: Connection, hired: Hired) -> None:
@@ -132,7 +143,7 @@ class _Child:
             task = await self._tasks.get()
             self._now, self._life.moments = task.now, task.moments
             planned = await agent.plan()
-            units = sorted(planned.may_go)
+            units = sorted(unit for unit in planned.may_go if is_dealt(unit, task))
             random.Random(task.shuffle).shuffle(units)
             slots = asyncio.Semaphore(AT_ONCE)
             await asyncio.gather(*(self._advance(agent, unit, slots) for unit in units))
@@ -141,7 +152,10 @@ class _Child:
 
     async def _advance(self, agent: Agent, unit: Unit, slots: asyncio.Semaphore) -> None:
         async with slots:
-            advanced = await agent.advance(unit)
+            for _ in range(TRIES):
+                advanced = await agent.advance(unit)
+                if advanced is None or advanced.outcome is not Outcome.MOVED:
+                    break
             self._pipe.send(Step("failed" if advanced is None else str(advanced.outcome)))
 
     def _hear(self) -> None:

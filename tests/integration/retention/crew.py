@@ -24,6 +24,7 @@ class Crew:
     def __init__(self, hired: list[Hired], lives: int, seed: int, topic: Callable[[], list[Spread]]) -> None:
         self._hired = hired
         self._lives = lives
+        self._dealer = random.Random(f"{seed}/deals")
         self._rngs = [random.Random(f"{seed}/{each.name}") for each in hired]
         self._topic = topic
         self._context = multiprocessing.get_context("forkserver")
@@ -38,9 +39,9 @@ class Crew:
         self.audited: Counter[str] = Counter()  # by certificate
 
     async def work(self, now: int, *, mortal: bool = True) -> None:
-        """Each plans, and works off its plan, beside the others, however often it is killed meanwhile."""
-        self.steps = 0
-        await asyncio.gather(*(self._work(number, now, mortal) for number in range(len(self._hired))))
+        """Each plans, and works off what it is dealt, beside the others, however often it is killed."""
+        self.steps, deal = 0, self._dealer.randrange(2**32)
+        await asyncio.gather(*(self._work(number, now, mortal, deal) for number in range(len(self._hired))))
 
     def spread(self, record: Spread) -> None:
         for _, pipe in self._running.values():
@@ -54,7 +55,7 @@ class Crew:
             pipe.close()
         self._running.clear()
 
-    async def _work(self, number: int, now: int, mortal: bool) -> None:
+    async def _work(self, number: int, now: int, mortal: bool, deal: int) -> None:
         rng = self._rngs[number]
         while True:
             if number not in self._running:
@@ -62,7 +63,7 @@ class Crew:
             moments = self._ends[number] if mortal else 0
             pipe = self._running[number][1]
             try:
-                pipe.send(Task(now, moments, rng.randrange(2**32)))
+                pipe.send(Task(now, moments, rng.randrange(2**32), deal, number, len(self._hired)))
                 await self._listen(pipe)
             except (EOFError, OSError):
                 self._buried(number)

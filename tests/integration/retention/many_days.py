@@ -93,7 +93,7 @@ class Days:
         working = asyncio.create_task(self._crew.work(now, mortal=mortal))
         try:
             for (customer, wish), steps in zip(
-                racing, sorted(self._rng.randrange(2 * busy + 1) for _ in racing), strict=True
+                racing, sorted(self._rng.randrange(busy + busy // 5 + 1) for _ in racing), strict=True
             ):
                 await self._stepped(working, steps)
                 await self._archive.grant(customer, wish)
@@ -213,7 +213,7 @@ def main() -> int:
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--customers", type=int, default=50)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
-    parser.add_argument("--lives", type=int, default=600, help="requests between two kills of a worker")
+    parser.add_argument("--lives", type=int, default=1000, help="requests between two kills of a worker")
     parser.add_argument("--result", type=Path, default=ladder.STACK / "retention-days.txt")
     asked = parser.parse_args()
     if min(asked.days, asked.customers) < FEWEST:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.retention.archive import DAY, Archive, Buckets
+from tests.integration.retention.archive import Archive, Buckets
+from tests.integration.retention.record import DAY
 from tests.integration.retention.test_role import EAGER, FIVE_DAYS, PAST, closed
 from tests.integration.retention.wishes import Customer
 from tests.stack.kafka import Kafka

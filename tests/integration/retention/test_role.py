@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.retention.archive import DAY, Archive, Buckets
+from tests.integration.retention.archive import Archive, Buckets
+from tests.integration.retention.record import DAY
 from tests.integration.retention.wishes import Customer, What, Wish
 from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
