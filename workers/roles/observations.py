@@ -5,7 +5,7 @@ What can't be told is dropped and counted: the judge then knows less, and quaran
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -90,30 +90,38 @@ class ObservationReports:
         by_source: dict[tuple[str, str], dict[Decision, Group]] = {}
         for decision, group in samples.groups.items():
             by_source.setdefault((decision.workspace, decision.source), {})[decision] = group
+        failed: StrongroomError | None = None
+        rows: list[OriginObservation] = []
         for (workspace, source), groups in by_source.items():
-            failed = await self._send_source(span, workspace, source, groups)
-            if failed is not None and self._told:
-                log.warning("observations_not_sent", error=failed.message, remedy=failed.remedy)
-            self._told = failed is None
+            try:
+                rows += await self._rows(span, workspace, source, groups)
+            except StrongroomError as error:
+                metrics.OBSERVATIONS_DROPPED.inc()
+                failed = error
+            if len(rows) >= AT_ONCE:
+                failed = await self._send_rows(rows) or failed
+                rows.clear()
             await asyncio.sleep(0)  # the stream goes on in between
+        failed = await self._send_rows(rows) or failed
+        if failed is not None and self._told:
+            log.warning("observations_not_sent", error=failed.message, remedy=failed.remedy)
+        self._told = failed is None
 
-    async def _send_source(
+    async def _rows(
         self, span: Span, workspace: str, source: str, groups: dict[Decision, Group]
-    ) -> StrongroomError | None:
-        """What went wrong, if anything did."""
+    ) -> list[OriginObservation]:
+        """What was seen of a source. Raises StrongroomError."""
         known = self._workspace(workspace)
         if known is None:
-            return None
+            return []
+        key = HashKey(*await self._keys.derived(workspace, PURPOSE))
         try:
-            key = HashKey(*await self._keys.derived(workspace, PURPOSE))
-        except StrongroomError as error:
-            metrics.OBSERVATIONS_DROPPED.inc()
-            return error
-        try:
-            rows = list(observe(span, groups, Account(known, source), key))
+            return list(observe(span, groups, Account(known, source), key))
         except Exception as error:  # what a stranger sent must not end the archive
-            metrics.OBSERVATIONS_DROPPED.inc()
-            return Fatal(f"{type(error).__name__} while observing", remedy=DEFECT)
+            raise Fatal(f"{type(error).__name__} while observing", remedy=DEFECT) from error
+
+    async def _send_rows(self, rows: Sequence[OriginObservation]) -> StrongroomError | None:
+        """AT_ONCE at a time: one behind the other, each would wait for its answer. What went wrong, if so."""
         failed = None
         for at in range(0, len(rows), AT_ONCE):
             sent = map(self._send_row, rows[at : at + AT_ONCE])

@@ -27,10 +27,13 @@ POLICY = policy_of([key_record()], [workspace_record(allowed=["shop.example"])])
 class Broker:
     sent: list[OriginObservation] = field(default_factory=list)
     fails: StrongroomError | None = None
+    answers: asyncio.Event | None = None  # once it is set
+    asked: int = 0
 
     async def send_and_wait(self, topic: str, key: bytes | None, value: bytes | None) -> None:
         assert (topic, key) == ("eu.origin-observations", b"known")
-        await asyncio.sleep(0)
+        self.asked += 1
+        await (self.answers.wait() if self.answers is not None else asyncio.sleep(0))
         if self.fails:
             raise self.fails
         assert value is not None
@@ -48,10 +51,11 @@ class Keys:
         return 5, b"k" * 32
 
 
-def samples(*hosts: str, workspace: str = "acme") -> Samples:
+def samples(*hosts: str, workspace: str = "acme", sources: tuple[str, ...] = ("site",)) -> Samples:
     span = Samples(10)
     lines = [envelope(origin=f"https://{host}", page={"url": f"https://{host}/"}) for host in hosts]
-    span.see(Decision(Disposition.FLAGGED, "foreign_origin", workspace, "site"), lines, 100, 200)
+    for source in sources:
+        span.see(Decision(Disposition.FLAGGED, "foreign_origin", workspace, source), lines, 100, 200)
     span.note(30, 1.0)
     return span
 
@@ -137,3 +141,34 @@ async def test_a_fault_while_observing_drops_the_span_and_ends_nothing(
     telling.tell(CHAIN, samples("b.example"))
     await telling.stop()
     assert [row.host for row in broker.sent] == ["b.example"]
+
+
+async def test_no_source_waits_for_the_answer_about_another() -> None:
+    broker = Broker(answers=asyncio.Event())
+    telling = reports(broker)
+    telling.tell(CHAIN, samples("a.example", sources=tuple(f"s{n}" for n in range(50))))
+    running = asyncio.create_task(telling.run())
+    async with asyncio.timeout(10):
+        while broker.asked < 50:  # noqa: ASYNC110 - the broker of these tests tells nobody
+            await asyncio.sleep(0.001)
+    assert broker.answers is not None
+    broker.answers.set()
+    running.cancel()
+
+
+async def test_a_source_that_can_not_be_read_takes_no_other_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker, before = Broker(), dropped()
+    telling = reports(broker)
+
+    def failing(span: Any, groups: Any, account: Any, key: Any) -> Iterator[OriginObservation]:
+        if any(decision.source == "s1" for decision in groups):
+            raise TypeError("planted")
+        yield from observe(span, groups, account, key)
+
+    monkeypatch.setattr(observations, "observe", failing)
+    telling.tell(CHAIN, samples("a.example", sources=("s0", "s1", "s2")))
+    with capture_logs() as logged:
+        await telling.stop()
+    assert sorted(row.source for row in broker.sent) == ["s0", "s2"]
+    assert dropped() - before == 1
+    assert len(logged) == 1
