@@ -12,24 +12,22 @@ from typing import NamedTuple, Protocol
 
 from msgspec.structs import replace
 
-from workers.by import By
 from workers.ledger import live, unit_chain
 from workers.ledger.entries import StoredObject, Writer
-from workers.ledger.live import Live, LiveObject
-from workers.ledger.unit_chain import Draft, Taken, UnitHead
-from workers.ledger.unit_entries import Became, Consumed, Kind
+from workers.ledger.live import Live
+from workers.ledger.unit_chain import Taken, UnitHead
 from workers.ledger.unit_heads import UnitHeads
 from workers.retention import certificate, pending, unit_keys
 from workers.retention.certificate import Certificate
+from workers.retention.dispose_entries import DisposeEntries, goes
 from workers.retention.due import UNSURE, Verdict
 from workers.retention.ending import Ending, Stuck, uncertified
 from workers.retention.pending import RECALLABLE, Moved, Pending, Step, Stood
+from workers.retention.recall import recall
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
 from workers.store.port import Store
 from workers.store.retry import Retry
-
-AT_ONCE = 10_000  # objects a dispose entry: a unit with more goes in several disposals, one behind the other
 
 
 class Outcome(StrEnum):
@@ -97,11 +95,11 @@ class Disposer:
         self._judge = judge
         self._terms = terms
         self._writer = writer
-        self._host = host
         self._retry = retry
         self._now = now
         self._fresh_units = fresh_units  # returns when `units` holds all that was committed before a time
         self._told = told  # puts a certificate on record for people; may be given one again
+        self._entries = DisposeEntries(ledger, self._live, writer, host, retry, now)
         self._ending = Ending(ledger, buckets, rows, writer, host, retry, now)
 
     async def advance(self, unit: Unit) -> Advanced:
@@ -117,9 +115,10 @@ class Disposer:
         if stood is None:
             return Outcome.NOTHING
         try:
-            return await recall(self._ledger, self._rows, stood, by, self._retry, self._now())
+            taken_back = await recall(self._ledger, self._rows, stood, by, self._retry, self._now())
         except Moved:
             return Outcome.MOVED
+        return Outcome.RECALLED if taken_back else Outcome.NOTHING
 
     async def _advance(self, unit: Unit) -> Advanced:
         stood = await pending.read(self._ledger, unit, self._retry)
@@ -140,7 +139,7 @@ class Disposer:
             return await self._end(head, certified, stood)
         # one that is DISPOSING goes on whatever the policy: another worker may be about to write its entry
         found = await self._live(head)
-        if not left and not _goes(found):
+        if not left and not goes(found):
             if stood is not None and step in RECALLABLE:
                 await self._recalled(stood, verdict)  # nobody leaves a key disabled behind it
             elif stood is not None:
@@ -179,7 +178,7 @@ class Disposer:
             stood = await self._step(stood, Step.DISPOSING)
         if stood.pending.step is not Step.DISPOSING:
             raise Moved
-        return await self._end(await self._write_entries(found, stood.pending), certified, stood)
+        return await self._end(await self._entries.write(found, stood.pending), certified, stood)
 
     def _waits(self, begun: Pending) -> int | None:
         """Until when it can be taken back, while that lasts."""
@@ -215,8 +214,8 @@ class Disposer:
         await self._fresh_units(until)
         # what somebody had sealed before the key was disabled, and committed since, goes too
         found = await self._live(await unit_chain.head(self._ledger, unit, self._retry, head))
-        while _goes(found):
-            found = await self._live(await self._write_entries(found, stood.pending))
+        while goes(found):
+            found = await self._live(await self._entries.write(found, stood.pending))
         emptied = await self._ending.delete(found.head, certified)
         if isinstance(emptied, Stuck):
             return Advanced(Outcome.STUCK, emptied.words, None, emptied)
@@ -233,41 +232,6 @@ class Disposer:
         for each in certificates:
             await self._told(each)
         await pending.end(self._ledger, unit, self._retry)
-
-    async def _write_entries(self, found: Live, begun: Pending) -> UnitHead:
-        """Dispose entries for all that was live in `found`, or is where another entry came before them.
-
-        Of a unit that was discarded whole: for what was given up, which stays until then.
-        """
-        while True:
-            try:
-                return await self._write_all(found, begun)
-            except Taken as taken:  # whatever it was, what is live now is to go
-                found = await self._live(taken.head)
-
-    async def _write_all(self, found: Live, begun: Pending) -> UnitHead:
-        """One behind the other: what is live is not folded again for each. Raises Taken."""
-        named = [(each, each.left) for each in found.objects.values()]
-        named += [(each, 0) for each in found.spent.values()]
-        named = named or [(each, 0) for each in found.given_up]
-        head = found.head
-        for at in range(0, len(named), AT_ONCE):
-            draft = self._draft(named[at : at + AT_ONCE], begun)
-            head = await unit_chain.append(self._ledger, head, draft, self._retry)
-        return head
-
-    def _draft(self, named: Sequence[tuple[LiveObject, int]], begun: Pending) -> Draft:
-        consumed = tuple(Consumed(each.stored.key, None, count) for each, count in named)
-        records = sum(each.count for each in consumed)
-        return Draft(
-            Kind.DISPOSE,
-            secrets.token_hex(8),
-            self._writer,
-            By(self._writer.id, self._host, f"{begun.reason}: {begun.words}", self._now()),
-            {} if begun.policy is None else {"workspaces": begun.policy},
-            consumed,
-            {Became.DISPOSED: {begun.reason: records}},
-        )
 
     def _beginning(self, unit: Unit, verdict: Verdict, revision: int | None) -> Pending:
         return Pending(
@@ -290,23 +254,3 @@ class Disposer:
     async def _live(self, head: UnitHead) -> Live:
         """Of the unit whose own chain ends at `head`."""
         return await live.unit_at(self._heads, head, await self._units.objects(head.unit))
-
-
-def _goes(found: Live) -> bool:
-    """Whether anything is left that no entry disposes of."""
-    return bool(found.objects or found.spent or found.given_up)
-
-
-async def recall(ledger: Store, rows: Replicas, stood: Stood, by: str, retry: Retry, now: int) -> Outcome:
-    """The key is enabled again and the beginning forgotten. Raises Moved where a worker was faster.
-
-    NOTHING where it is too late: the unit is being disposed of.
-    """
-    unit = stood.pending.unit
-    if stood.pending.step in RECALLABLE:
-        stood = await pending.step(ledger, stood, replace(stood.pending, step=Step.RECALLED, by=by), retry)
-    if stood.pending.step is not Step.RECALLED:
-        return Outcome.NOTHING
-    await unit_keys.enabled(rows, unit, retry, now)
-    await pending.end(ledger, unit, retry)
-    return Outcome.RECALLED

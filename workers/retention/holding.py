@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from topics.workspaces import Workspace
 from workers.retention import closing, names, pending
-from workers.retention.dispose import Outcome, recall
 from workers.retention.due import PolicyView, judge, judge_closing
 from workers.retention.pending import Moved
+from workers.retention.recall import recall
 from workers.sealing.keys import Unit
 from workers.sealing.replicas import Replicas
 from workers.store.port import Store
@@ -66,20 +66,19 @@ async def _recall(
         unit = stood.pending.unit
         if not is_kept(unit):
             continue
-        outcome = await _recall_one(ledger, rows, unit, by, retry, now)
-        if outcome is Outcome.RECALLED:
-            recalled.append(unit)
-        elif outcome is Outcome.STUCK:
-            too_late.append(unit)
+        taken_back = await _recall_one(ledger, rows, unit, by, retry, now)
+        if taken_back is not None:
+            (recalled if taken_back else too_late).append(unit)
     return Recalled(tuple(recalled), tuple(too_late))
 
 
-async def _recall_one(ledger: Store, rows: Replicas, unit: Unit, by: str, retry: Retry, now: int) -> Outcome:
-    """STUCK: it is being disposed of."""
+async def _recall_one(
+    ledger: Store, rows: Replicas, unit: Unit, by: str, retry: Retry, now: int
+) -> bool | None:
+    """False: it is too late. None: nothing is under way any more."""
     while (stood := await pending.read(ledger, unit, retry)) is not None:
         try:
-            outcome = await recall(ledger, rows, stood, by, retry, now)
+            return await recall(ledger, rows, stood, by, retry, now)
         except Moved:
             continue  # a worker took a step: with the hold it can take one at most
-        return Outcome.STUCK if outcome is Outcome.NOTHING else outcome
-    return Outcome.NOTHING
+    return None

@@ -13,7 +13,7 @@ from workers.ledger.entries import Writer
 from workers.ledger.unit_chain import Draft, append
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Became, Consumed, Kind
-from workers.retention import dispose
+from workers.retention import dispose_entries
 from workers.retention.certificate import Certificate
 from workers.retention.dispose import Disposer, Outcome
 from workers.retention.pending import Step
@@ -113,7 +113,7 @@ async def test_a_certificate_that_another_issued_meanwhile_and_told_nobody_of_is
 async def test_certificates_of_who_died_before_it_told_of_them_are_told_with_the_rest(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(dispose, "AT_ONCE", 1)
+    monkeypatch.setattr(dispose_entries, "AT_ONCE", 1)
     found = await world()
     first = await on_the_last_step(found)
     certificate_of = first._ending._certificate

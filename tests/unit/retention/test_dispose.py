@@ -17,7 +17,7 @@ from workers.ledger.entries import Writer
 from workers.ledger.unit_chain import Draft, append
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Became, Consumed, Kind
-from workers.retention import dispose, names
+from workers.retention import dispose_entries, names
 from workers.retention.certificate import disposed
 from workers.retention.dispose import Outcome
 from workers.retention.due import Unusable, Verdict
@@ -409,7 +409,7 @@ async def test_a_long_chain_that_feeds_a_day_is_read_once_for_all_of_its_units()
 
 
 async def test_a_unit_of_many_disposals_goes_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dispose, "AT_ONCE", 2)
+    monkeypatch.setattr(dispose_entries, "AT_ONCE", 2)
     found = World({"acme": workspace(retention_days=30)})
     for _ in range(7):
         await found.commit({group(GONE): [b"{}"]})
