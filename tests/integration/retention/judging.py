@@ -15,7 +15,8 @@ from tests.stack.s3 import S3
 from workers.ledger.unit_chain import head as chain_head
 from workers.ledger.unit_entries import Kind
 from workers.ledger.verify import Verifier
-from workers.retention import certificate, index_audit, names
+from workers.retention import certificate, certificate_audit, index_audit, names
+from workers.retention.index import UnitIndex
 from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
 from workers.sealing.refusals import KeyDisabled, KeyShredded, Refused
@@ -80,6 +81,11 @@ async def judged(archive: Archive, server: S3, audited: Counter[str]) -> Found:
         found.wrong.append(f"the audit topic differs in {sorted(set(audited) ^ issued)[:5]}")
     report = await Verifier(buckets.ledger, buckets.data, RETRY).run()
     await index_audit.audit(buckets.ledger, RETRY, report)
+    index = UnitIndex(buckets.ledger, RETRY, lambda: archive.now)
+    against = certificate_audit.Against(
+        buckets.ledger, [buckets.data, buckets.replica], keys.replicas, index, RETRY
+    )
+    await certificate_audit.audit(against, report, archive.now)
     found.wrong += [str(finding) for finding in report.findings]
     await _put_back(archive, gone, found)
     return found
