@@ -1,9 +1,7 @@
 """The judge role: reads what archive workers saw of hosts, and puts verdicts on record."""
 
-import asyncio
 import socket
 import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -16,12 +14,13 @@ from workers.ledger.policy_book import PolicyBook
 from workers.ledger.policy_kinds import ORIGIN_VERDICTS
 from workers.ledger.verdict_commands import Judged, append_verdict
 from workers.observe import metrics
-from workers.observe.health import Steps, Verdict, Watchdog, Work
+from workers.observe.health import Steps, Verdict
 from workers.observe.holds import Holds
 from workers.roles import process
 from workers.roles.first_of import first_of
 from workers.roles.judge_owner import JudgeOwner
 from workers.roles.judge_snapshots import Snapshots
+from workers.roles.loop_watch import LoopWatch, Waiting
 from workers.roles.process import now
 from workers.settings import Settings
 from workers.store.retry import Retry
@@ -29,8 +28,6 @@ from workers.stream.archive import ArchiveStream, StreamOptions
 from workers.stream.publish import Publisher
 
 log = structlog.get_logger()
-
-TICK = 0.5  # seconds
 
 
 def run(settings: Settings) -> int:
@@ -91,48 +88,26 @@ async def _judge(settings: Settings) -> None:
     log.info("stopped")
 
 
-class Watch:
-    """Measures lag and holds, and ends a judge that has observations waiting and does nothing."""
+class Watch(LoopWatch):
+    """Measures lag too, and ends a judge that has observations waiting and does nothing."""
 
     def __init__(
-        self,
-        owner: JudgeOwner,
-        stream: ArchiveStream,
-        holds: Holds,
-        steps: Steps,
-        progress_timeout: float,
-        clock: Callable[[], float] = time.monotonic,
+        self, owner: JudgeOwner, stream: ArchiveStream, holds: Holds, steps: Steps, progress_timeout: float
     ) -> None:
+        super().__init__(holds, steps, progress_timeout)
         self._owner = owner
         self._stream = stream
-        self._holds = holds
-        self._steps = steps
-        self._clock = clock
-        self._watchdog = Watchdog(progress_timeout)
-
-    def livez(self) -> Verdict:
-        """That it is asked shows that the loop turns; `run` ends the process for anything else."""
-        return Verdict(True, "folding" if self._owner.busy else "waiting for observations")
 
     def readyz(self) -> Verdict:
         return Verdict(self._stream.assigned, "ready" if self._stream.assigned else "has no assignment yet")
 
-    async def run(self) -> None:
-        """Until cancelled. Raises Fatal once observations wait and nothing is done."""
-        while True:
-            await asyncio.sleep(TICK)
-            self._holds.measure()
-            lag = sum(max(0, end - position) for position, end in self._stream.lag().values())
-            metrics.LAG_RECORDS.set(lag)
-            work = Work(
-                lag=lag,
-                flushes=int(self._owner.busy),
-                unassigned=not self._stream.assigned,
-                holds=self._holds.active(),
-                done=self._steps.done,
-            )
-            if not (verdict := self._watchdog.look(self._clock(), work)).well:
-                raise Fatal(
-                    f"no progress: {verdict.reason}",
-                    remedy="Start it again: it goes on from its newest snapshot",
-                )
+    def doing(self) -> str:
+        return "folding" if self._owner.busy else "waiting for observations"
+
+    def waiting(self) -> Waiting:
+        lag = sum(max(0, end - position) for position, end in self._stream.lag().values())
+        metrics.LAG_RECORDS.set(lag)
+        return Waiting(int(self._owner.busy), lag=lag, unassigned=not self._stream.assigned)
+
+    def stands_still(self, reason: str) -> Fatal:
+        return Fatal(f"no progress: {reason}", remedy="Start it again: it goes on from its newest snapshot")

@@ -1,10 +1,7 @@
 """The retain role: plans what is past its retention, and disposes of it. Without a root key."""
 
-import asyncio
 import os
 import socket
-import time
-from collections.abc import Callable
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 
@@ -17,7 +14,7 @@ from workers import opening
 from workers.errors import Fatal
 from workers.intake.policy import Policy
 from workers.ledger.entries import Writer
-from workers.observe.health import Steps, Verdict, Watchdog, Work
+from workers.observe.health import Steps, Verdict
 from workers.observe.holds import Holds
 from workers.retention import certificate, closing_certificate
 from workers.retention.agent import Agent, Planned
@@ -32,6 +29,7 @@ from workers.retention.plan import Limits
 from workers.retention.truth import Truth
 from workers.roles import process
 from workers.roles.first_of import first_of
+from workers.roles.loop_watch import LoopWatch, Waiting
 from workers.roles.policy_copy import PolicyCopy
 from workers.roles.process import now
 from workers.roles.retain_tasks import TaskOwner
@@ -42,7 +40,6 @@ from workers.stream.publish import Publisher
 
 log = structlog.get_logger()
 
-TICK = 0.5  # seconds
 PATIENCE = 60.0  # seconds for one request of a disposal; the next plan has the unit again
 
 
@@ -211,47 +208,28 @@ class Auditor:
         await self._publisher.send_and_wait(self._topic, audit.record_key(record), audit.codec.encode(record))
 
 
-class Watch:
-    """Measures holds, and ends a worker that stands still in a plan or a disposal and declares no hold."""
+class Watch(LoopWatch):
+    """Ends a worker that stands still in a plan or a disposal and declares no hold."""
 
     def __init__(
-        self,
-        owner: TaskOwner,
-        stream: ArchiveStream,
-        holds: Holds,
-        steps: Steps,
-        progress_timeout: float,
-        clock: Callable[[], float] = time.monotonic,
+        self, owner: TaskOwner, stream: ArchiveStream, holds: Holds, steps: Steps, progress_timeout: float
     ) -> None:
+        super().__init__(holds, steps, progress_timeout)
         self._owner = owner
         self._stream = stream
-        self._holds = holds
-        self._steps = steps
-        self._clock = clock
-        self._watchdog = Watchdog(progress_timeout)
-
-    def livez(self) -> Verdict:
-        """That it is asked shows that the loop turns; `run` ends the process for anything else."""
-        return Verdict(True, "at work" if self._owner.busy else "waiting for the next plan")
 
     def readyz(self) -> Verdict:
         ready = self._stream.assigned and self._owner.planned
         return Verdict(ready, "ready" if ready else "has not planned yet, or has no assignment")
 
-    async def run(self) -> None:
-        """Until cancelled. Raises Fatal once a plan or a disposal stands still."""
-        while True:
-            await asyncio.sleep(TICK)
-            self._holds.measure()
-            work = Work(
-                lag=0,
-                flushes=int(self._owner.busy),
-                unassigned=False,
-                holds=self._holds.active(),
-                done=self._steps.done,
-            )
-            if not self._watchdog.look(self._clock(), work).well:
-                raise Fatal(
-                    "no progress: a plan or a disposal stands still",
-                    remedy="Start it again; its last log lines say where it stood",
-                )
+    def doing(self) -> str:
+        return "at work" if self._owner.busy else "waiting for the next plan"
+
+    def waiting(self) -> Waiting:
+        return Waiting(int(self._owner.busy))
+
+    def stands_still(self, reason: str) -> Fatal:
+        return Fatal(
+            "no progress: a plan or a disposal stands still",
+            remedy="Start it again; its last log lines say where it stood",
+        )

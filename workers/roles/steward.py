@@ -19,11 +19,12 @@ from workers.ledger import data_name, walk
 from workers.ledger.orphans import Kind
 from workers.ledger.sweep import Brake, Sweep, Terms, sweep
 from workers.observe import metrics
-from workers.observe.health import Steps, Verdict, Watchdog, Work
+from workers.observe.health import Steps, Verdict
 from workers.observe.holds import Holds
 from workers.roles import process
 from workers.roles.checkpoints import Checkpointing, open_checkpointing, signs_checkpoints
 from workers.roles.first_of import first_of
+from workers.roles.loop_watch import LoopWatch, Waiting
 from workers.roles.mending import Mending, open_to_mend
 from workers.roles.process import now
 from workers.roles.replay import Replaying, can_replay, open_replay
@@ -33,7 +34,6 @@ from workers.store.retry import Retry
 
 log = structlog.get_logger()
 
-TICK = 0.5  # seconds
 BRAKE_REMEDY = "Find out why (deploy/runbooks/orphans_brake.md); then `strongroom orphans sweep --yes`"
 
 
@@ -192,8 +192,8 @@ def tell(found: Sweep, terms: Terms) -> None:
         log.warning("sweep_in_doubt", key=key, why=why, of=found.doubtful)
 
 
-class Watch:
-    """Measures holds, and ends a steward that does nothing in a pass and declares no hold."""
+class Watch(LoopWatch):
+    """Ends a steward that does nothing in a pass and declares no hold."""
 
     def __init__(
         self,
@@ -205,36 +205,22 @@ class Watch:
         beside: Callable[[], bool] = lambda: False,
     ) -> None:
         """`beside`: whether another work of this process is busy."""
-        self._beside = beside
+        super().__init__(holds, steps, progress_timeout, clock)
         self._steward = steward
-        self._holds = holds
-        self._steps = steps
-        self._clock = clock
-        self._watchdog = Watchdog(progress_timeout)
-
-    def livez(self) -> Verdict:
-        """That it is asked shows that the loop turns; `run` ends the process for anything else."""
-        return Verdict(True, "in a pass" if self._steward.busy else "waiting for the next pass")
+        self._beside = beside
 
     def readyz(self) -> Verdict:
         return Verdict(
             self._steward.reached, "ready" if self._steward.reached else "the buckets were not reached"
         )
 
-    async def run(self) -> None:
-        """Until cancelled. Raises Fatal once a pass stands still."""
-        while True:
-            await asyncio.sleep(TICK)
-            self._holds.measure()
-            work = Work(
-                lag=0,
-                flushes=int(self._steward.busy) + int(self._beside()),
-                unassigned=False,
-                holds=self._holds.active(),
-                done=self._steps.done,
-            )
-            if not self._watchdog.look(self._clock(), work).well:
-                raise Fatal(
-                    "no progress: a pass stands still",
-                    remedy="Start it again; its last log lines say where it stood",
-                )
+    def doing(self) -> str:
+        return "in a pass" if self._steward.busy else "waiting for the next pass"
+
+    def waiting(self) -> Waiting:
+        return Waiting(int(self._steward.busy) + int(self._beside()))
+
+    def stands_still(self, reason: str) -> Fatal:
+        return Fatal(
+            "no progress: a pass stands still", remedy="Start it again; its last log lines say where it stood"
+        )

@@ -14,7 +14,7 @@ from workers.ledger.sweep import Brake, Terms
 from workers.observe import metrics
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
-from workers.roles import steward as module
+from workers.roles import loop_watch as module
 from workers.roles.first_of import first_of
 from workers.roles.steward import Steward, Watch, terms
 from workers.settings import Settings
