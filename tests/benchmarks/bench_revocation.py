@@ -177,7 +177,7 @@ async def cut_off(
     cut.heal()
     healed = time.time_ns()
     async with asyncio.timeout(CAUGHT_UP_WITHIN):
-        while samples[-1][0] < healed or samples[-1][1][AGE] > stale_after / 2 or samples[-1][1].get(STALE):  # noqa: ASYNC110
+        while samples[-1][0] < healed or samples[-1][1][AGE] > stale_after / 2 or samples[-1][1].get(STALE):  # noqa: ASYNC110  # a sample tells nobody
             await asyncio.sleep(0.25)
     sampling.cancel()
     loaded.feeder.peers = loaded.workers

@@ -52,12 +52,12 @@ def sealing() -> None:
         body, metadata = key.seal(plain, OBJECT)
         best = best_of_turns(
             {
-                "bare": lambda plain=plain: bare.encrypt(IV, plain, SUITE),  # type: ignore[misc]
-                "format": lambda plain=plain: seal(  # type: ignore[misc]
+                "bare": lambda plain=plain: bare.encrypt(IV, plain, SUITE),  # type: ignore[misc]  # bound early
+                "format": lambda plain=plain: seal(  # type: ignore[misc]  # bound early
                     plain, dek=dek, msgid=bytes(28), wrapped=bytes(87), context=context
                 ),
-                "unit": lambda plain=plain: key.seal(plain, OBJECT),  # type: ignore[misc]
-                "open": lambda body=body, metadata=metadata: key.open(body, metadata, OBJECT),  # type: ignore[misc]
+                "unit": lambda plain=plain: key.seal(plain, OBJECT),  # type: ignore[misc]  # bound early
+                "open": lambda body=body, metadata=metadata: key.open(body, metadata, OBJECT),  # type: ignore[misc]  # bound early
             },
             times=max(4, 2_000_000 // size),
         )

@@ -99,8 +99,8 @@ class _Notebook:
             return outcome
 
         Owner.take = taking  # type: ignore[assignment,method-assign]  # what this module is for; parameters' names differ
-        Sorter.sort = sorting  # type: ignore[assignment,method-assign]
-        Policy.apply_write_key = applying  # type: ignore[assignment,method-assign]
+        Sorter.sort = sorting  # type: ignore[assignment,method-assign]  # as above
+        Policy.apply_write_key = applying  # type: ignore[assignment,method-assign]  # as above
 
     def write(self, file: Path) -> None:
         decode = msgspec.json.Decoder(_Key).decode

@@ -35,10 +35,9 @@ class _Envelope(msgspec.Struct, gc=False, rename="camel"):
 
 
 def main(arguments: Sequence[str]) -> int:
-    # what this module is for
-    envelope.decode = msgspec.json.Decoder(_Envelope).decode  # type: ignore[assignment]
-    Samples.see = lambda *_: None  # type: ignore[method-assign]
-    Samples.note = lambda *_: None  # type: ignore[method-assign]
+    envelope.decode = msgspec.json.Decoder(_Envelope).decode  # type: ignore[assignment]  # what this module is for
+    Samples.see = lambda *_: None  # type: ignore[method-assign]  # as above
+    Samples.note = lambda *_: None  # type: ignore[method-assign]  # as above
 
     from workers.roles import archive  # noqa: PLC0415 - Faust and friends, for a worker alone
     from workers.roles.policy_copy import PolicyCopy  # noqa: PLC0415 - as above

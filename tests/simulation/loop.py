@@ -184,7 +184,7 @@ class Loop(asyncio.BaseEventLoop):
             raise Stuck(f"not over after {self.until:.0f} s")
 
     def _enqueue(self, handle: events.Handle) -> None:
-        process = handle._context.get(PROCESS, self.harness)  # type: ignore[attr-defined]
+        process = handle._context.get(PROCESS, self.harness)  # type: ignore[attr-defined]  # asyncio's own, which typeshed leaves out
         if not process.dead:
             process.queue.append(handle)
 

@@ -237,7 +237,7 @@ class World:
 
     async def _settled(self) -> None:
         """Until every partition is archived to its last record, or halted for good."""
-        while not all(self._is_settled(partition) for partition in range(len(self.topic.logs))):  # noqa: ASYNC110
+        while not all(self._is_settled(partition) for partition in range(len(self.topic.logs))):  # noqa: ASYNC110  # simulated time: it costs nothing
             await asyncio.sleep(0.5)
 
     def _is_settled(self, partition: int) -> bool:

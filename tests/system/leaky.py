@@ -126,7 +126,7 @@ def error() -> None:
 
 def config() -> None:
     """Settings are shown as they are."""
-    SecretStr.__str__ = SecretStr.get_secret_value  # type: ignore[method-assign]
+    SecretStr.__str__ = SecretStr.get_secret_value  # type: ignore[method-assign]  # the leak
 
 
 FAULTS: dict[str, Callable[[], None]] = {

@@ -83,7 +83,7 @@ def test_hints_that_kafka_does_not_take_hold_up_nothing_and_catch_up(
         ends = send(fleet, topic, sent, 400)
         sent += 400
         fleet.wait_archived(ends)
-        wait_until(lambda before=before: faults.refused > before, 15, worker.log)  # type: ignore[misc]
+        wait_until(lambda before=before: faults.refused > before, 15, worker.log)  # type: ignore[misc]  # bound early
     faults.refusal = None
     faults.freeze(OFFSET_COMMIT)
     for _ in range(3):  # each faster than the time-out of a commit

@@ -7,7 +7,7 @@ import pytest
 from tests.contract.keystore.world import NEIGHBOUR, NOW, ROOT, UNIT, Uptime, agree, patient, replicas, worker
 from workers.errors import Poison, Retryable
 from workers.sealing import tombstones
-from workers.sealing.keys import Level, Secret, WrappingKey, new_key
+from workers.sealing.keys import Level, Secret, Unit, WrappingKey, new_key
 from workers.sealing.refusals import KeyDisabled, KeyExpired, KeyShredded
 from workers.sealing.rows import (
     State,
@@ -304,10 +304,10 @@ async def test_a_key_asked_for_to_read_is_made_durable_before_it_seals() -> None
         UNIT._replace(clock="x"),  # type: ignore[arg-type]  # as a caller might who got it from outside
     ],
 )
-async def test_what_can_have_no_name_has_no_key(unit: object) -> None:
+async def test_what_can_have_no_name_has_no_key(unit: Unit) -> None:
     store = MemoryStore()
     with pytest.raises(Poison):
-        await worker([store]).unit_key(unit, create=True)  # type: ignore[arg-type]
+        await worker([store]).unit_key(unit, create=True)
     assert store.requests["put"] == 0
 
 

@@ -180,7 +180,7 @@ async def test_wherever_a_withdrawal_is_cut_off_it_is_finished_later(
         stores = pair()
         await patient(worker(stores), UNIT)
         rule = stores[broken].faults.add(fault, skip=skip, lands_after=2)
-        await fast().call(lambda stores=stores: change(replicas(stores), [ROW], NOW))  # type: ignore[misc]
+        await fast().call(lambda stores=stores: change(replicas(stores), [ROW], NOW))  # type: ignore[misc]  # bound early
         struck, skip = rule.hits > 0, skip + 1
         for store in stores:
             store.faults.clear()
@@ -207,7 +207,7 @@ async def test_withdrawals_in_a_storm_are_all_in_the_log(seed: int) -> None:
         store.faults.storm(0.25)
     await asyncio.gather(
         *(
-            fast().call(lambda unit=unit: tombstone(replicas(stores), [unit_row(unit)], NOW))  # type: ignore[misc]
+            fast().call(lambda unit=unit: tombstone(replicas(stores), [unit_row(unit)], NOW))  # type: ignore[misc]  # bound early
             for unit in units
         )
     )

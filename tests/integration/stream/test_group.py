@@ -172,7 +172,7 @@ async def test_nothing_that_a_new_leader_brings_is_handed_on_before_the_claim(lo
         for value in range(20):
             thread._leaders[moved] = 99
             log.produce([b"%d" % value], 2)
-            await until(lambda: len(owner.ledger.values) == 11 + value, "the next record")  # noqa: B023
+            await until(lambda: len(owner.ledger.values) == 11 + value, "the next record")  # noqa: B023  # awaited in its turn
         assert told == [*range(1, 21)]
         assert owner.fenced == 0
 

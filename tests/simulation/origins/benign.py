@@ -1,6 +1,7 @@
 """What looks like a copy and is none."""
 
 import random
+from typing import Any
 
 from tests.simulation.origins.scenario import MINUTE, Scenario, Traffic, audience, start_of
 from tests.simulation.origins.site import BEGIN, DAY, Hit, Page, Site, Visitor, arrivals, on_host, session
@@ -8,13 +9,11 @@ from tests.simulation.origins.site import BEGIN, DAY, Hit, Page, Site, Visitor, 
 OWN_SHARE = 60.0  # seconds between visits of a small host, at one record a second of the site's own
 
 
-def _small(rng: random.Random, site: Site, host: str, claims: str | None = None, **more: object) -> Traffic:
+def _small(rng: random.Random, site: Site, host: str, claims: str | None = None, **more: Any) -> Traffic:
     """A host with some 2% of the site's traffic."""
     start = start_of(rng)
     every = OWN_SHARE / max(site.volume(start), 0.2)
-    return Traffic(
-        audience(rng, site, on_host(host, claims), start=start, minutes=40, every=every, **more)  # type: ignore[arg-type]
-    )
+    return Traffic(audience(rng, site, on_host(host, claims), start=start, minutes=40, every=every, **more))
 
 
 def _moved(rng: random.Random, site: Site, ramp: int) -> Traffic:

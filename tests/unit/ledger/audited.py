@@ -150,7 +150,7 @@ async def archived(store: Any) -> Archive:
     by = By("ops", "bastion", "a test", NOW)
     for key, (workspace, source) in OWNERS.items():
         sources = (Source(id=source, type=SourceType.SERVER),)
-        await set_workspace(books, workspace, lambda w, sources=sources: replace(w, sources=sources), by)  # type: ignore[misc]
+        await set_workspace(books, workspace, lambda w, sources=sources: replace(w, sources=sources), by)  # type: ignore[misc]  # bound early
         await add_key(books, key, workspace, source, by)
     archive = Archive(store, keys, [await _opened(store)], books)
     for _ in range(ENTRIES):

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import pytest
 from msgspec import structs
@@ -309,7 +310,7 @@ async def test_a_partition_that_goes_on_has_lost_nothing() -> None:
 
 async def test_a_halt_that_no_closing_ends_is_told() -> None:
     class Emptied(MemoryStore):
-        async def put(self, key: str, *_: object, **__: object) -> object:  # type: ignore[override]
+        async def put(self, key: str, *_: Any, **__: Any) -> str:
             raise PreconditionFailed(key)
 
     store, log = Emptied(), MemoryLog()

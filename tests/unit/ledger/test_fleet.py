@@ -107,10 +107,10 @@ async def test_a_change_never_overwrites_what_it_did_not_read() -> None:
         await store.put(FLEET, msgspec.json.encode(worker(C)))
         return got
 
-    store.get = overtaken  # type: ignore[method-assign,assignment]
+    store.get = overtaken  # type: ignore[method-assign,assignment]  # another writes behind each read
     with pytest.raises(Retryable, match="changed meanwhile"):
         await fleet.change_roots(store, [B], Retry(attempts=1))
-    store.get = get  # type: ignore[method-assign]
+    store.get = get  # type: ignore[method-assign]  # as it was
     assert await fleet.stored_fleet(store, retry()) == worker(C)
 
 

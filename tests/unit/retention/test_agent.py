@@ -117,7 +117,7 @@ async def test_a_brake_stops_what_is_under_way_too_until_it_is_approved() -> Non
 
 async def test_with_the_policy_chain_out_of_reach_nothing_goes_and_a_metric_says_so() -> None:
     found = await world()
-    found.verdict = Truth(found.ledger, found.view, lambda: found.now, retry(3)).verdict  # type: ignore[method-assign]
+    found.verdict = Truth(found.ledger, found.view, lambda: found.now, retry(3)).verdict  # type: ignore[method-assign]  # the real one for the world's
     agent = agent_of(found)
     found.ledger.faults.add(Fault.UNAVAILABLE, key="policy/*", times=None)
     before = await found.contents(found.data)

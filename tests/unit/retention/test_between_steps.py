@@ -41,7 +41,7 @@ async def test_a_key_is_disabled_and_waits_though_who_began_died() -> None:
     async def killed(*_: Any) -> Any:
         raise Killed
 
-    first._disable = killed  # type: ignore[assignment]
+    first._disable = killed  # type: ignore[assignment]  # dies in its place
     with pytest.raises(Killed):
         await first.advance(GONE)
     assert await found.pending(GONE) is Step.BEGUN
@@ -68,7 +68,7 @@ async def test_an_entry_that_comes_before_ours_is_looked_at_before_the_key_is_de
         await append(found.ledger, await chain_head(found.ledger, QUARANTINED, retry()), draft, retry())
         return await stepped(*args, **changes)
 
-    disposer._step = discarded_meanwhile  # type: ignore[method-assign]
+    disposer._step = discarded_meanwhile  # type: ignore[method-assign]  # another acts first
     assert (await disposer.advance(QUARANTINED)).outcome is Outcome.DESTROYED
     head = await chain_head(found.ledger, QUARANTINED, retry())
     assert [entry.kind for entry in head.entries] == [Kind.DISCARD, Kind.DISPOSE]
@@ -104,7 +104,7 @@ async def test_a_certificate_that_another_issued_meanwhile_and_told_nobody_of_is
             await second.advance(GONE)
         return await certify(*args)
 
-    first._ending.certify = meanwhile  # type: ignore[assignment]
+    first._ending.certify = meanwhile  # type: ignore[assignment]  # another acts first
     advanced = await first.advance(GONE)
     assert (advanced.outcome, advanced.certified) == (Outcome.DONE, 0)
     await all_told(found, 1)
@@ -125,7 +125,7 @@ async def test_certificates_of_who_died_before_it_told_of_them_are_told_with_the
         made.append(certificate_of(*args))
         return made[0]
 
-    first._ending._certificate = dies_at_the_second  # type: ignore[assignment]
+    first._ending._certificate = dies_at_the_second  # type: ignore[assignment]  # dies amid them
     with pytest.raises(Killed):
         await first.advance(GONE)
     assert (len(await found.certificates(GONE)), found.told) == (1, [])

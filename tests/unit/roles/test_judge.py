@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import pytest
@@ -181,11 +181,11 @@ async def test_a_snapshot_never_holds_a_verdict_that_is_not_on_record() -> None:
     waiting, go_on = asyncio.Event(), asyncio.Event()
 
     class Slow(Mortal):
-        async def put(self, key: str, *arguments: object, **more: object) -> str:
+        async def put(self, key: str, *arguments: Any, **more: Any) -> str:
             if key.startswith("policy/"):
                 waiting.set()
                 await go_on.wait()
-            return await super().put(key, *arguments, **more)  # type: ignore[arg-type]
+            return await super().put(key, *arguments, **more)
 
     owner = world.judge(Slow(world.store, Life(random.Random(1), 0)), interval=1e9)
     running = asyncio.create_task(world.run(owner, random.Random(1)))
@@ -212,7 +212,7 @@ async def test_a_revoked_partition_is_dropped_amid_its_work() -> None:
     stuck = asyncio.Event()
 
     class Stuck(Mortal):
-        async def put(self, key: str, *arguments: object, **more: object) -> str:
+        async def put(self, key: str, *arguments: Any, **more: Any) -> str:
             stuck.set()
             return await asyncio.Future()
 

@@ -136,7 +136,7 @@ class Reader:
 
 def copy_with(**readers: Reader) -> PolicyCopy:
     copy = copy_of(Policy())
-    copy.readers.update(dict(zip(copy.readers, readers.values(), strict=True)))  # type: ignore[arg-type]
+    copy.readers.update(dict(zip(copy.readers, readers.values(), strict=True)))  # type: ignore[arg-type]  # readers of the test's own
     return copy
 
 

@@ -156,7 +156,7 @@ async def test_a_role_without_root_keys_does_not_start_on_another_fleets_ledger(
     assert await compare(started_on(started)) == "cluster and group are the fleet's"
     other = started_on(started)
     other.surroundings.group = group
-    other.surroundings.log.cluster_id = lambda: _said(cluster)  # type: ignore[method-assign]
+    other.surroundings.log.cluster_id = lambda: _said(cluster)  # type: ignore[method-assign]  # another cluster's answer
     with pytest.raises(Fatal, match="this is another"):
         await compare(other)
 

@@ -141,9 +141,9 @@ def _within(
 ) -> Iterator[tuple[str, Callable[[], None]]]:
     for at, node in enumerate(body):
         if isinstance(node, ast.Raise) and not guarded:
-            yield ast.unparse(node).partition("(")[0], lambda at=at: _leave_out(body, at)  # type: ignore[misc]
+            yield ast.unparse(node).partition("(")[0], lambda at=at: _leave_out(body, at)  # type: ignore[misc]  # bound early
         elif isinstance(node, ast.Expr) and _called(node.value) in checking:
-            yield ast.unparse(node), lambda at=at: _leave_out(body, at)  # type: ignore[misc]
+            yield ast.unparse(node), lambda at=at: _leave_out(body, at)  # type: ignore[misc]  # bound early
         elif isinstance(node, ast.If):
             if any(isinstance(inner, ast.Raise) for inner in node.body):
                 yield from _conditions(node)
@@ -153,7 +153,7 @@ def _within(
             yield from _within(node.body, checking)
             for handler in node.handlers:
                 if isinstance(handler.body[-1], ast.Raise):
-                    yield f"except {ast.unparse(handler.type or node)}", lambda h=handler: _let_pass(h)  # type: ignore[misc]
+                    yield f"except {ast.unparse(handler.type or node)}", lambda h=handler: _let_pass(h)  # type: ignore[misc]  # bound early
                 yield from _within(handler.body, checking, guarded=True)
         elif isinstance(node, BLOCKS):
             yield from _within(node.body, checking)
@@ -165,7 +165,7 @@ def _conditions(node: ast.If) -> Iterator[tuple[str, Callable[[], None]]]:
         yield ast.unparse(test), lambda: setattr(node, "test", ast.Constant(False))
         return
     for at, operand in enumerate(test.values):
-        yield ast.unparse(operand), lambda at=at: test.values.__setitem__(at, ast.Constant(False))  # type: ignore[misc]
+        yield ast.unparse(operand), lambda at=at: test.values.__setitem__(at, ast.Constant(False))  # type: ignore[misc]  # bound early
 
 
 def _leave_out(body: list[ast.stmt], at: int) -> None:

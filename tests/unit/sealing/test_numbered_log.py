@@ -68,7 +68,7 @@ async def test_two_processes_side_by_side_leave_no_gap_and_lose_nothing() -> Non
     bodies = [b"%d" % number for number in range(30)]
     stores = [first, Another(), Another()]
     await asyncio.gather(
-        *(LOG.append([stores[at % 3]], body) for at, body in enumerate(bodies))  # type: ignore[list-item]
+        *(LOG.append([stores[at % 3]], body) for at, body in enumerate(bodies))  # type: ignore[list-item]  # Another is a Store by __getattr__
     )
     assert sorted(await there(first)) == sorted(bodies)
 

@@ -144,7 +144,7 @@ def test_the_scan_finds_what_is_planted() -> None:
 def test_a_secret_shows_nothing_however_it_is_written() -> None:
     secret = Secret(b"PLANTED-KEY-of-thirty-two-bytes!")
     shown: object = secret
-    for said in (repr(shown), str(shown), f"{shown}", f"{shown!r}", f"{[shown]}", "%s" % shown):  # noqa: UP031
+    for said in (repr(shown), str(shown), f"{shown}", f"{shown!r}", f"{[shown]}", "%s" % shown):  # noqa: UP031  # one of the ways
         assert "PLANTED" not in said
     assert secret == b"PLANTED-KEY-of-thirty-two-bytes!"
 

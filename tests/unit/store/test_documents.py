@@ -1,5 +1,6 @@
 """S3's XML is read as S3 writes it, and nothing else is taken for it."""
 
+from collections.abc import Callable
 from xml.etree.ElementTree import fromstring
 
 import pytest
@@ -158,15 +159,17 @@ READERS = [list_page, version_page, upload_page, kept]
         b"<ListBucketResult><Contents></Contents></ListBucketResult>x",
     ],
 )
-def test_what_is_no_answer_is_not_taken_for_an_empty_one(read: object, body: bytes) -> None:
+def test_what_is_no_answer_is_not_taken_for_an_empty_one(
+    read: Callable[[bytes], object], body: bytes
+) -> None:
     with pytest.raises(Malformed):
-        read(body)  # type: ignore[operator]
+        read(body)
 
 
 @pytest.mark.parametrize("read", READERS)
-def test_an_error_in_the_place_of_an_answer_is_one(read: object) -> None:
+def test_an_error_in_the_place_of_an_answer_is_one(read: Callable[[bytes], object]) -> None:
     with pytest.raises(Refused) as raised:
-        read(b"<Error><Code>SlowDown</Code><Message>x</Message></Error>")  # type: ignore[operator]
+        read(b"<Error><Code>SlowDown</Code><Message>x</Message></Error>")
     assert raised.value.code == "SlowDown"
 
 
