@@ -9,7 +9,7 @@ from topics.times import iso_ms
 from topics.workspaces import Workspace, WorkspaceState
 from workers.cli import output, retention_certificates, retention_run, retention_units, running
 from workers.cli.workspace_changes import changed, standing, taken_back
-from workers.cli.workspaces import FOREVER, Days
+from workers.cli.workspace_options import FOREVER, Days
 from workers.errors import Poison
 from workers.intake.dispositions import Clock
 from workers.intake.kept import BEGINNING, END, term_of

@@ -11,70 +11,18 @@ import msgspec
 from topics.times import iso_ms
 from topics.workspaces import (
     MAX_BURST,
-    MAX_QUOTA,
     OriginPolicy,
     OverQuota,
-    Source,
     SourceType,
     Workspace,
     WorkspaceState,
-    codec,
 )
 from workers.cli import output, running, workspace_changes
 from workers.cli.workspace_changes import changed, read, standing, taken_back
+from workers.cli.workspace_options import FOREVER, UNLIMITED, Days, PerSecond, SourceText
+from workers.cli.workspace_shown import as_document, retention_words, show_one
 from workers.errors import Poison
 from workers.ledger import workspace_terms
-
-FOREVER = "forever"
-UNLIMITED = "unlimited"
-
-
-class Days(click.ParamType):
-    """A number of days, or `forever`."""
-
-    name = "N|forever"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == FOREVER or isinstance(value, int):
-            return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
-        try:
-            return workspace_terms.checked_days(float(value))
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of days nor {FOREVER!r}", param, ctx)
-        except Poison as error:
-            self.fail(f"{error.message}. {error.remedy}", param, ctx)
-
-
-class PerSecond(click.ParamType):
-    """A number a second, or `unlimited`."""
-
-    name = "N|unlimited"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
-        if value == UNLIMITED or isinstance(value, int):
-            return value  # type: ignore[no-any-return]  # click's Any, narrowed by the line above
-        if not str(value).isascii() or not str(value).isdigit() or not 1 <= int(value) <= MAX_QUOTA:
-            self.fail(f"{value!r} is neither 1 to {MAX_QUOTA} nor {UNLIMITED!r}", param, ctx)
-        return int(value)
-
-
-class SourceText(click.ParamType):
-    """`ID:TYPE`, or `ID:TYPE:pattern,pattern` to set the hosts that are this source's own."""
-
-    name = "ID:TYPE[:pattern,...]"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, SourceType, tuple[str, ...] | None]:
-        if isinstance(value, tuple):
-            return value
-        source, _, rest = str(value).partition(":")
-        kind, colon, patterns = rest.partition(":")
-        if kind not in list(SourceType):
-            types = ", ".join(SourceType)
-            self.fail(f"{value!r} names no type: write ID:TYPE, where TYPE is one of {types}", param, ctx)
-        hosts = tuple(pattern for pattern in patterns.split(",") if pattern) if colon else None
-        return source, SourceType(kind), hosts
 
 
 @click.group()
@@ -168,7 +116,7 @@ def set_workspace(  # click calls it, by name
     value = running.run(changed(workspace, edit, reason))
     bears_on_terms = path is not None or not {"retention_days", "legal_hold", "state"}.isdisjoint(options)
     too_late = taken_back(value, reason) if bears_on_terms else 0
-    _show_one(value, as_json)
+    show_one(value, as_json)
     lists = value.allowed_origins or any(source.allowed_origins for source in value.sources)
     if value.origins is OriginPolicy.QUARANTINE and not lists:
         output.say(
@@ -187,7 +135,7 @@ def close(workspace: str, reason: str, as_json: bool) -> None:
     A legal hold keeps what there is. May be repeated; opened again within the 24 hours, it has lost its write
     keys alone.
     """
-    _show_one(running.run(workspace_changes.closed(workspace, reason)), as_json)
+    show_one(running.run(workspace_changes.closed(workspace, reason)), as_json)
 
 
 @workspaces.command()
@@ -195,7 +143,7 @@ def close(workspace: str, reason: str, as_json: bool) -> None:
 @output.json_option
 def show(workspace: str, as_json: bool) -> None:
     """Show what stands of WORKSPACE."""
-    _show_one(running.run(standing(workspace)), as_json)
+    show_one(running.run(standing(workspace)), as_json)
 
 
 @workspaces.command("list")
@@ -206,7 +154,7 @@ def list_workspaces(state: str | None, as_json: bool) -> None:
     standing = running.run(read(lambda chain: chain.everything()))
     values = [standing[name] for name in sorted(standing) if state in (None, standing[name].state)]
     if as_json:
-        output.print_json([_json(value) for value in values])
+        output.print_json([as_document(value) for value in values])
         return
     output.table(
         ["workspace", "state", "plan", "sources", "retention", "legal hold", "changed"],
@@ -216,7 +164,7 @@ def list_workspaces(state: str | None, as_json: bool) -> None:
                 value.state,
                 value.plan,
                 ", ".join(source.id for source in value.sources),
-                _retention(value.retention_days),
+                retention_words(value.retention_days),
                 value.legal_hold,
                 iso_ms(value.changed_at),
             )
@@ -251,52 +199,3 @@ def _document(path: Path) -> Mapping[str, Any]:
     if not isinstance(document, dict):
         raise Poison(f"{path} is no JSON object", remedy='As {"retentionDays": 30}')
     return document
-
-
-def _show_one(value: Workspace, as_json: bool) -> None:
-    if as_json:
-        output.record(_json(value), as_json=True)
-        return
-    output.record(
-        {
-            "workspace": value.id,
-            "state": value.state,
-            "plan": value.plan,
-            "sources": [_source(source) for source in value.sources],
-            "allowed origins": value.allowed_origins,
-            "copies": "quarantined" if value.origins is OriginPolicy.QUARANTINE else "flagged",
-            "retention": _retention(value.retention_days),
-            "legal hold": value.legal_hold,
-            "quota a key": _quota_words(value),
-            "deletes nothing before": iso_ms(value.effective_from) if value.effective_from else "",
-            "contacts": value.contacts,
-            "switches": [f"{name}={'on' if on else 'off'}" for name, on in sorted(value.switches.items())],
-            "changed": iso_ms(value.changed_at),
-        }
-    )
-
-
-def _source(source: Source) -> str:
-    own = "".join(f" {pattern}" for pattern in source.allowed_origins)
-    kept = "" if source.retention_days is None else f" ({_retention(source.retention_days)})"
-    return f"{source.id}:{source.type}{own}{kept}"
-
-
-def _quota_words(value: Workspace) -> str:
-    limits = [
-        f"{limit:,} {unit}/s"
-        for limit, unit in ((value.quota_records, "records"), (value.quota_bytes, "bytes"))
-        if limit is not None
-    ]
-    if not limits:
-        return "none"
-    over = "not held to it" if value.over_quota is OverQuota.OFF else f"over it: {value.over_quota}"
-    return f"{', '.join(limits)}, {value.quota_burst} s at once; {over}"
-
-
-def _retention(days: int | None) -> str:
-    return FOREVER if days is None else f"{days} days"
-
-
-def _json(value: Workspace) -> dict[str, Any]:
-    return msgspec.json.decode(codec.encode(value), type=dict[str, Any])
