@@ -13,7 +13,7 @@ from tests.integration.retention.archive import RETRY, Archive, Kept, lot_of
 from tests.integration.retention.record import Case, Stage
 from tests.stack.s3 import S3
 from workers.ledger.unit_chain import head as chain_head
-from workers.ledger.unit_entries import Kind
+from workers.ledger.unit_entries import Became, Kind
 from workers.ledger.verify import Verifier
 from workers.retention import certificate, certificate_audit, index_audit, names
 from workers.retention.index import UnitIndex
@@ -21,7 +21,7 @@ from workers.sealing.keys import Unit
 from workers.sealing.keystore import Keystore
 from workers.sealing.refusals import KeyDisabled, KeyShredded, Refused
 from workers.sealing.rows import unit_row
-from workers.store.port import Store, Version
+from workers.store.port import NotFound, Store, Version
 
 AT_ONCE = 8
 T = TypeVar("T")
@@ -87,6 +87,11 @@ async def judged(archive: Archive, server: S3, audited: Counter[str]) -> Found:
     )
     await certificate_audit.audit(against, report, archive.now)
     found.wrong += [str(finding) for finding in report.findings]
+    counted = (report.became.get(Became.DISPOSED, 0), report.gone, report.objects)
+    if counted != (
+        there_were := (found.records, sum(len(archive.kept[each]) for each in gone), found.objects)
+    ):
+        found.wrong.append(f"verify counts {counted} records and objects disposed of, and kept: {there_were}")
     await _put_back(archive, gone, found)
     return found
 
@@ -138,7 +143,11 @@ async def _look_kept(
     for kept in objects:
         found.objects += 1
         for store in (archive.buckets.data, archive.buckets.replica):
-            got = await store.get(kept.stored.key)
+            try:
+                got = await store.get(kept.stored.key)
+            except NotFound:
+                found.wrong.append(f"{store.name}/{kept.stored.key} has versions, and can't be read")
+                continue
             if sha256(got.body).hexdigest() != kept.sha256 or dict(got.metadata) != kept.metadata:
                 found.wrong.append(f"{store.name}/{kept.stored.key} was changed")
         try:
