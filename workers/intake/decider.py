@@ -39,6 +39,7 @@ class Decider:
     def _forget_workspace(self, workspace: str) -> None:
         """The platform's own bears on keys of every workspace that is not known."""
         if workspace == PLATFORM:
+            self._unclaimed = NO_TIME
             self.decided.forget_all()
         else:
             self.decided.forget_workspace(workspace)
@@ -47,7 +48,6 @@ class Decider:
         """Forgets what `now` (ms), or the age of the verdicts, has made of no use. Once a chunk."""
         self.decided.keep_clock(now)
         self._unclaimed_since = PLATFORM_TERMS[UNCLAIMED].kept_since(now)
-        self._unclaimed = NO_TIME  # more may have been since
         believed = not self._policy.verdicts_stale()
         if believed is not self._believed:
             self._believed = believed
