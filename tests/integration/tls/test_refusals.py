@@ -83,7 +83,8 @@ CLIENTS: dict[str, Callable[[int, Authority], Awaitable[None]]] = {
     "Kafka": call_kafka,
     "KMS": call_kms,
     "S3 light path": call_s3(lambda store: store.put("a/key", b"secret")),
-    "S3 aioboto3": call_s3(lambda store: store.delete(["a/key"])),
+    "S3 listing": call_s3(lambda store: anext(aiter(store.list("a/")))),
+    "S3 aioboto3": call_s3(lambda store: store.expiring()),
 }
 
 
