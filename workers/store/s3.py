@@ -205,7 +205,8 @@ class _S3Store:
                 answer = await self._client.get_bucket_lifecycle_configuration(Bucket=self._bucket)
         except (NotFound, NotImplementedByServer):
             return ()
-        return [_prefix(rule) for rule in answer.get("Rules", ()) if rule["Status"] == "Enabled" and _expires(rule)]
+        rules = answer.get("Rules", ())
+        return [_prefix(rule) for rule in rules if rule["Status"] == "Enabled" and _expires(rule)]
 
     async def close(self) -> None:
         await self._opened.aclose()
