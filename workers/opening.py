@@ -253,6 +253,7 @@ async def _open_bucket(settings: Settings, bucket: str) -> AsyncIterator["Store"
 
 
 async def _bucket(settings: Settings, bucket: str) -> "Store":
+    from workers.observe import metrics
     from workers.store.s3 import open_s3
 
     return await open_s3(
@@ -260,4 +261,5 @@ async def _bucket(settings: Settings, bucket: str) -> "Store":
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         allow_http=settings.allow_clear_text,
+        told=lambda operation: metrics.S3_REQUESTS.labels(operation=operation).inc(),
     )

@@ -35,7 +35,7 @@ from workers.intake.batch import Batch
 from workers.intake.sort import Sorter
 from workers.ledger import entries, fleet
 from workers.ledger.entries import Genesis
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import Head, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
@@ -138,7 +138,7 @@ async def fill(count: int) -> None:
             writer=WRITER,
             retry=retry,
             threads=opened.enter_context(ThreadPoolExecutor(2)),
-            uploads=asyncio.Semaphore(16),
+            uploads=Uploads(16),
             now=lambda: NOW,
         )
         heads: list[Head] = []

@@ -44,7 +44,7 @@ from workers.intake.dispositions import Clock
 from workers.intake.sort import Sorter
 from workers.ledger import entries
 from workers.ledger.entries import Genesis
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
@@ -201,7 +201,7 @@ async def fill(days: int, rounds: int) -> int:
             writer=WRITER,
             retry=retry,
             threads=opened.enter_context(ThreadPoolExecutor(2)),
-            uploads=asyncio.Semaphore(16),
+            uploads=Uploads(16),
             now=lambda: now,
         )
         chain = ChainId("older-events", TOPIC_ID, 1, 0)

@@ -13,7 +13,7 @@ from tests.simulation.s3 import Connection, Traffic
 from workers.errors import StrongroomError
 from workers.intake.sort import Sorter, SortLimits
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.pack import Compression, Packer
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
@@ -113,7 +113,7 @@ class Worker:
             writer=writer,
             retry=retry,
             threads=None,  # type: ignore[arg-type]  # the loop has no threads: see Loop.run_in_executor
-            uploads=asyncio.Semaphore(4),
+            uploads=Uploads(4),
             now=self._now,
         )
         claims = await Claims.on(world.topic.name, kafka, bucket, writer, retry, self._now)

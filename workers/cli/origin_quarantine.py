@@ -1,6 +1,5 @@
 """`strongroom origins release` and `discard`: what becomes of what was quarantined of a host."""
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,7 @@ from workers.errors import Fatal, Poison
 from workers.intake.dispositions import Clock, Disposition
 from workers.intake.kept import QUARANTINE_DAYS
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.quarantine import Moved, Quarantine, Wanted
 from workers.ledger.verdict_commands import checked_host
@@ -195,7 +194,7 @@ async def _opened(settings: Settings, workspace: str) -> AsyncIterator[tuple[Qua
             writer=Writer(settings.instance_id or socket.gethostname(), version("strongroom")),
             retry=running.patient(),
             threads=opened.enter_context(ThreadPoolExecutor(1, "seal")),
-            uploads=asyncio.Semaphore(settings.put_concurrency),
+            uploads=Uploads(settings.put_concurrency),
             now=now,
         )
         yield Quarantine(keys, flusher, lambda: chains.workspace(workspace)), chains

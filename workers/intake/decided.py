@@ -12,6 +12,7 @@ from workers.intake.refusals import Refusal
 
 PAGES_PER_KEY = 1024  # a forger who invents hosts starts his own key's over, and nobody else's
 METERED = frozenset({Disposition.ACCEPTED, Disposition.FLAGGED})
+NO_ORIGIN = object()  # equal to none
 LONGEST_PAGE = 1024  # characters of one kept page: longer ones are decided each time
 
 
@@ -43,7 +44,8 @@ class Plan:
 
     `others`: of a key that is refused whatever the page, once it has enough pages to be counted by. `over`:
     a page's outcome once the key's quota is used up, and `over_others` that of further pages.
-    `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of.
+    `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of. So are
+    the `usual` ones: most records of a key come from one host, which two comparisons tell.
     """
 
     __slots__ = (
@@ -58,6 +60,9 @@ class Plan:
         "pages",
         "since",
         "until",
+        "usual",
+        "usual_origin",
+        "usual_prefix",
     )
 
     def __init__(self, facts: Facts, outcome: Outcome) -> None:
@@ -70,6 +75,17 @@ class Plan:
         self.pages: dict[PageInputs, Outcome] = {}
         self.over_others: Outcome | None = None
         self.over: dict[PageInputs, Outcome] = {}
+        self.usual: Outcome | None = None
+        self.usual_origin: str | object = NO_ORIGIN
+        self.usual_prefix = ""
+
+    def keep_usual(self, inputs: PageInputs, outcome: Outcome) -> None:
+        """The first page whose prefix, as `page_inputs` cuts it, all URLs of its host begin with."""
+        origin, _, prefix, _ = inputs
+        if self.usual is not None or not origin or origin == "null" or not prefix:
+            return
+        if prefix.find("/", 9) > 0 and len(origin) + len(prefix) <= LONGEST_PAGE:
+            self.usual, self.usual_origin, self.usual_prefix = outcome, origin, prefix
 
 
 class _Generation:

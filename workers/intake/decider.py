@@ -128,6 +128,7 @@ class Decider:
                 plan.others = Outcome(decision, refusal._replace(host=OTHERS))
         if facts.page_was_read and exact == inputs:
             self.decided.keep_page(plan.pages, inputs, outcome)
+            plan.keep_usual(inputs, outcome)
         return plan, outcome
 
     def _over_quota(self, plan: Plan, envelope: Envelope, appended: int, now: int) -> Outcome:

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from topics.origin_observations import MAX_PAGES, MAX_SHARES, SKETCH, OriginObservation
 from workers.intake.dispositions import Decision
-from workers.intake.facts import Account, Page, exact_inputs, page_inputs
+from workers.intake.envelope import Envelope
+from workers.intake.facts import Account, Page, PageInputs, exact_inputs, page_inputs
 from workers.intake.samples import Group
 from workers.intake.visit import Visit, VisitReader
 from workers.origins.hosts import web_host
@@ -70,65 +71,107 @@ def observe(
 
     A record that was kept stands for as many as its group had a kept one: counts are of all, sets of these.
     """
-    hosts: dict[tuple[str, str], _Host] = {}
-    reader = VisitReader()
+    observer, reader = _Observer(account, hashed), VisitReader()
     for group in groups.values():
         weight = group.records / len(group.kept) if group.kept else 0.0
         for line in group.kept:
             visit = reader.read(line)
             if visit is not None:
-                _see(visit, weight, account, hashed, hosts)
+                observer.see(visit, weight)
     decision = next(iter(groups))
     of_key: Counter[str] = Counter()
-    for (key, name), host in sorted(hosts.items(), key=lambda each: -each[1].records):
+    for (key, name), host in sorted(observer.hosts.items(), key=lambda each: -each[1].records):
         of_key[key] += 1
         if of_key[key] <= HOSTS_PER_KEY:
             yield _observation(span, decision, key, name, host, hashed)
 
 
-def _see(
-    visit: Visit, weight: float, account: Account, hashed: HashKey, hosts: dict[tuple[str, str], _Host]
-) -> None:
-    read = visit.envelope
-    page = Page(exact_inputs(page_inputs(read), read))
-    name, own = _host(page, account)
-    if name is None or len(name) > LONGEST_HOST:
-        return
-    host = hosts.setdefault((read.write_key, name), _Host(own))
-    host.records += weight
-    _count(host.claims, (page.claim or "")[:LONGEST_HOST], weight)
-    if (visit.path or visit.title) and len(host.pages) < MAX_PAGES:
-        host.pages.add(hashed.hash("page", f"{visit.path or ''}\n{visit.title or ''}"))
-    if read.page is not None and read.page.referrer and web_host(read.page.referrer) == name:
-        host.self_referrals += weight
-    if visit.anonymous_id:
-        host.visitors.add(hashed.hash("anonymous", str(visit.anonymous_id)))
-    if visit.user_id:
-        host.users.add(hashed.hash("user", str(visit.user_id)))
-    if (network := network_of(visit.ip)) is not None:
-        _count(host.networks, f"{hashed.hash('network', network):016x}", weight)
-    if visit.user_agent:
-        _count(host.browsers, f"{hashed.hash('browser', visit.user_agent):016x}", weight)
-    if not own and page.witness is not None and not page.witness_is_rehost and _is_own(page.claim, account):
-        host.shadows += weight
+class _Place(NamedTuple):
+    """What the page of a record says, by its inputs alone."""
+
+    host: str | None  # that the record is counted for; None: for none
+    own: bool  # the customer's
+    claim: str
+    shadow: bool  # a foreign host that claims an own page
 
 
-def _host(page: Page, account: Account) -> tuple[str | None, bool]:
-    """Which host the record is counted for, and whether it is the customer's. None: for none.
+class _Observer:
+    """Of one source's records of a span. What records have in common is looked at once."""
 
-    Without a witness only a foreign claim counts: nobody may teach own pages by a claim. A re-host that
-    shows the customer's page is neither.
-    """
-    if page.null or not (account.browser or page.of_browser):
-        return None, False
-    host, original = page.host, page.witness_original if page.witness is not None else page.claim_original
-    if _is_own(host, account):
-        return (host, True) if page.witness is not None else (None, False)
-    return (None if original is not None and _is_own(original.host, account) else host), False
+    def __init__(self, account: Account, hashed: HashKey) -> None:
+        self.hosts: dict[tuple[str, str], _Host] = {}
+        self._account, self._hashed = account, hashed
+        self._places: dict[PageInputs, _Place] = {}
+        self._hashes: dict[tuple[str, str], int] = {}
 
+    def see(self, visit: Visit, weight: float) -> None:
+        """A record that stands for `weight` of them."""
+        read = visit.envelope
+        place = self._place(read)
+        name = place.host
+        if name is None:
+            return
+        host = self.hosts.get((read.write_key, name))
+        if host is None:
+            host = self.hosts[read.write_key, name] = _Host(place.own)
+        host.records += weight
+        _count(host.claims, place.claim, weight)
+        if (visit.path or visit.title) and len(host.pages) < MAX_PAGES:
+            host.pages.add(self._hash("page", f"{visit.path or ''}\n{visit.title or ''}"))
+        if read.page is not None and read.page.referrer and web_host(read.page.referrer) == name:
+            host.self_referrals += weight
+        if visit.anonymous_id:
+            host.visitors.add(self._hash("anonymous", str(visit.anonymous_id)))
+        if visit.user_id:
+            host.users.add(self._hash("user", str(visit.user_id)))
+        if (network := network_of(visit.ip)) is not None:
+            _count(host.networks, f"{self._hash('network', network):016x}", weight)
+        if visit.user_agent:
+            _count(host.browsers, f"{self._hash('browser', visit.user_agent):016x}", weight)
+        if place.shadow:
+            host.shadows += weight
 
-def _is_own(host: str | None, account: Account) -> bool:
-    return host is not None and account.own is not None and host in account.own
+    def _hash(self, kind: str, text: str) -> int:
+        found = self._hashes.get((kind, text))
+        if found is None:
+            found = self._hashes[kind, text] = self._hashed.hash(kind, text)
+        return found
+
+    def _place(self, read: Envelope) -> _Place:
+        inputs = page_inputs(read)
+        place = self._places.get(inputs)
+        if place is None:
+            exact = exact_inputs(inputs, read)
+            place = self._judged(Page(exact))
+            if exact == inputs:  # else others of these inputs may say something else
+                self._places[inputs] = place
+        return place
+
+    def _judged(self, page: Page) -> _Place:
+        host, own = self._host(page)
+        if host is not None and len(host) > LONGEST_HOST:
+            host = None
+        shadow = (
+            not own and page.witness is not None and not page.witness_is_rehost and self._is_own(page.claim)
+        )
+        return _Place(host, own, (page.claim or "")[:LONGEST_HOST], shadow)
+
+    def _host(self, page: Page) -> tuple[str | None, bool]:
+        """Which host the record is counted for, and whether it is the customer's. None: for none.
+
+        Without a witness only a foreign claim counts: nobody may teach own pages by a claim. A re-host that
+        shows the customer's page is neither.
+        """
+        if page.null or not (self._account.browser or page.of_browser):
+            return None, False
+        witnessed = page.witness is not None
+        original = page.witness_original if witnessed else page.claim_original
+        if self._is_own(page.host):
+            return (page.host, True) if witnessed else (None, False)
+        return (None if original is not None and self._is_own(original.host) else page.host), False
+
+    def _is_own(self, host: str | None) -> bool:
+        return host is not None and self._account.own is not None and host in self._account.own
 
 
 def network_of(ip: str | None) -> str | None:

@@ -4,29 +4,39 @@ The hot path only counts and slices, a group of records at a time: what is kept 
 (observing.py). Bounded in records and in bytes, whoever floods it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from workers.intake.dispositions import PLATFORM, Decision, Disposition
 
 # What the rules call so is of another host than the workspace lists.
 FOREIGN = frozenset({"canonical_shadow", "foreign_origin", "foreign_claim", "copied_origin"})
 UNSEEN = frozenset({"null_origin"})  # names no host
-ONE_IN = 64  # of the records beyond the following
-OWN_FREE = 256  # a span: what has little traffic is seen whole, for some 6 ms a span
-OWN_OF_GROUP = 16  # so that one source leaves room for the others
-FOREIGN_FREE = 1024
-FOREIGN_OF_GROUP = 512
+# each of own records, and of foreign ones
+FREE = (256, 1024)  # a span: what has little traffic is seen whole, for some 6 ms a span
+OF_GROUP = (16, 512)  # so that one source leaves room for the others
+ONE_IN = (256, 64)  # of the records beyond these
 BYTES_MAX = 4 * 1024 * 1024  # of the records that a span keeps
 
 
 class Group:
     """Records that the rules said the same of: how many, and those that were kept."""
 
-    __slots__ = ("kept", "records")
+    __slots__ = ("due", "foreign", "kept", "records")
 
-    def __init__(self) -> None:
+    def __init__(self, *, foreign: bool) -> None:
+        self.foreign = foreign
         self.records = 0
         self.kept: list[bytes] = []
+        self.due = 0  # so many records let the group keep another one
+
+    def keep(self, lines: Sequence[bytes], room: int) -> list[bytes]:
+        """Some of the newest records, spread over them, which are counted already. `room` is above 0."""
+        of_group, one_in, count = OF_GROUP[self.foreign], ONE_IN[self.foreign], len(lines)
+        due = min(room, of_group + self.records // one_in - len(self.kept), count)
+        some = list(lines[:: count // due][:due])
+        self.kept += some
+        self.due = max(0, (len(self.kept) - of_group + 1) * one_in)
+        return some
 
 
 class Samples:
@@ -49,29 +59,29 @@ class Samples:
         if self.began is None:
             self.began = uptime
 
-    def see(self, decision: Decision, lines: Sequence[bytes], first_at: int, last_at: int) -> None:
-        """Some more records, appended within these times."""
-        if not observed(decision):
-            return
-        if not self.groups:
-            self.first_at, self.last_at = first_at, last_at
-        self.first_at, self.last_at = min(self.first_at, first_at), max(self.last_at, last_at)
-        group = self.groups.get(decision)
-        if group is None:
-            group = self.groups[decision] = Group()
-        foreign = decision.reason in FOREIGN
-        count = len(lines)
-        group.records += count
-        self._records[foreign] += count
-        free, of_group = (FOREIGN_FREE, FOREIGN_OF_GROUP) if foreign else (OWN_FREE, OWN_OF_GROUP)
-        room = free + self._records[foreign] // ONE_IN - self._kept[foreign]
-        due = min(room, of_group + group.records // ONE_IN - len(group.kept), count)
-        if due <= 0 or self.bytes >= BYTES_MAX:
-            return
-        kept = lines[:: count // due][:due]
-        self._kept[foreign] += due
-        self.bytes += sum(map(len, kept))
-        group.kept += kept
+    def see(self, chunk: Iterable[tuple[Decision, Sequence[bytes]]], first_at: int, last_at: int) -> None:
+        """The records of a chunk, by what the rules said of them; appended within these times."""
+        groups, records, had_some = self.groups, self._records, bool(self.groups)
+        room = [FREE[kind] + records[kind] // ONE_IN[kind] - self._kept[kind] for kind in (False, True)]
+        seen = False
+        for decision, lines in chunk:
+            group = groups.get(decision)
+            if group is None:
+                if not observed(decision):
+                    continue
+                group = groups[decision] = Group(foreign=decision.reason in FOREIGN)
+            seen = True
+            foreign, count = group.foreign, len(lines)
+            group.records += count
+            records[foreign] += count
+            if room[foreign] > 0 and group.records >= group.due and self.bytes < BYTES_MAX:
+                kept = group.keep(lines, room[foreign])
+                room[foreign] -= len(kept)
+                self._kept[foreign] += len(kept)
+                self.bytes += sum(map(len, kept))
+        if seen:
+            self.first_at = min(self.first_at, first_at) if had_some else first_at
+            self.last_at = max(self.last_at, last_at) if had_some else last_at
 
 
 def observed(decision: Decision) -> bool:

@@ -148,9 +148,17 @@ class Sorter:
                 plan = known.get(envelope.write_key)
                 if plan is None or not plan.since <= appended < plan.until:
                     outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
-                else:
+                elif (outcome := plan.outcome) is None:
+                    if (
+                        envelope.origin == plan.usual_origin
+                        and (context := envelope.event.context) is not None
+                        and (page := context.page) is not None
+                        and page.url is not None
+                        and page.url.startswith(plan.usual_prefix)
+                    ):
+                        outcome = plan.usual
                     outcome = (
-                        plan.outcome
+                        outcome
                         or plan.pages.get(page_inputs(envelope))
                         or decide(envelope, plan, appended, now, len(value), used, unknown)
                     )
@@ -243,8 +251,7 @@ def _show(days: Iterable[Pending], records: Sequence[Record], now: int, seen: Sa
     ]
     first_at, last_at = max(0, min(times)), max(0, *times)
     for day in days:
-        for outcome, lines in day.items():
-            seen.see(outcome.decision, lines, first_at, last_at)
+        seen.see(((outcome.decision, lines) for outcome, lines in day.items()), first_at, last_at)
 
 
 def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[list[bytes]]]:

@@ -60,9 +60,17 @@ class Commit(NamedTuple):
     head: Head
 
 
+class Uploads(asyncio.Semaphore):
+    """Holds for a whole worker: `at_once` objects are sealed or sent at a time."""
+
+    def __init__(self, at_once: int) -> None:
+        super().__init__(at_once)
+        self.at_once = at_once
+
+
 @dataclass(frozen=True, slots=True)
 class Flusher:
-    """What every flush of a worker shares. `uploads` bounds the requests under way in the whole worker."""
+    """What every flush of a worker shares."""
 
     data: Store
     ledger: Store
@@ -71,7 +79,7 @@ class Flusher:
     writer: Writer
     retry: Retry
     threads: Executor
-    uploads: asyncio.Semaphore
+    uploads: Uploads
     now: Callable[[], int]  # ms since the epoch
     uploaded: Callable[[], None] = lambda: None  # told of every object: a large flush is a long one
 
@@ -111,17 +119,22 @@ class Flusher:
 
         Raises KeyWithdrawn where a group's unit has a key that nobody may use any more.
         """
+        numbered = enumerate(sorted(groups))
+        done: dict[int, Upload] = {}
+
+        async def work() -> None:
+            for number, group in numbered:  # which all share
+                done[number] = await self._upload(group, groups[group], name(number, group))
+
         try:
             async with asyncio.TaskGroup() as tasks:
-                uploads = [
-                    tasks.create_task(self._upload(group, groups[group], name(number, group)))
-                    for number, group in enumerate(sorted(groups))
-                ]
+                # a task a group would take more memory than the records of a group that has few
+                for _ in range(min(len(groups), self.uploads.at_once)):
+                    tasks.create_task(work())
         except ExceptionGroup as failures:
-            raise failures.exceptions[
-                0
-            ] from None  # one is enough to give the batch up; the rest were cancelled
-        return [upload.result() for upload in uploads]
+            # one is enough to give the batch up; the rest were cancelled
+            raise failures.exceptions[0] from None
+        return [done[number] for number in range(len(groups))]
 
     async def check(self, uploads: Sequence["Upload"]) -> None:
         """A key that was withdrawn while its objects were uploaded must not get another entry."""

@@ -18,6 +18,7 @@ from workers.origins.brakes import BRAKES
 from workers.retention.dispose import Outcome as Disposal
 from workers.retention.due import Unusable
 from workers.retention.erase import Cause
+from workers.store.port import OPERATIONS
 
 # whoever takes them from here has all that is declared below
 REGISTRY, DECLARED = declaring.REGISTRY, declaring.DECLARED
@@ -50,6 +51,12 @@ BYTES_IN = counter("strongroom_in_bytes_total", "bytes", "Bytes of record values
 PLAIN_BYTES = counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
 STORED_BYTES = counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
 OBJECTS = counter("strongroom_objects_total", "objects", "Sealed objects committed.")
+S3_REQUESTS = counters(
+    "strongroom_s3_requests_total",
+    "requests",
+    "Requests to S3, those that failed included: what S3 charges for.",
+    operation=OPERATIONS,
+)
 
 REJECTIONS_DROPPED = counter(
     "strongroom_rejections_dropped_total",

@@ -18,7 +18,7 @@ from workers.errors import StrongroomError
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, SortLimits
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.pack import Compression, Packer
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
@@ -99,7 +99,7 @@ async def _archive(settings: Settings) -> None:
             writer=writer,
             retry=retry,
             threads=threads,
-            uploads=asyncio.Semaphore(settings.put_concurrency),
+            uploads=Uploads(settings.put_concurrency),
             now=now,
             uploaded=steps.step,
         )

@@ -19,7 +19,7 @@ from workers import opening
 from workers.errors import Retryable
 from workers.intake.policy import Policy
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.replay import Pass, Replay
 from workers.observe import metrics
@@ -123,7 +123,7 @@ async def open_replay(
             writer=Writer(settings.instance_id or host, version("strongroom")),
             retry=retry,
             threads=opened.enter_context(ThreadPoolExecutor(1, "seal")),
-            uploads=asyncio.Semaphore(settings.put_concurrency),
+            uploads=Uploads(settings.put_concurrency),
             now=now,
             uploaded=step,
         )

@@ -11,6 +11,8 @@ from typing import Protocol
 
 from workers.errors import Retryable, StrongroomError
 
+# requests to S3: the first word of what errors call one
+OPERATIONS = ("put", "get", "stat", "list", "versions", "uploads", "delete")
 NO_METADATA: Mapping[str, str] = MappingProxyType({})
 
 

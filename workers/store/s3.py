@@ -1,6 +1,6 @@
 """A bucket of S3 or of a server that speaks its protocol."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -33,17 +33,25 @@ from workers.store.port import (
     Version,
 )
 from workers.store.refusals import Beyond, NotImplementedByServer, no_credentials, refusal, unanswered
-from workers.store.wire import Wire, frozen
+from workers.store.wire import Wire, frozen, unheard
 
 PAGE = 1000  # keys a list or delete request
 
 _ASKED = frozenset({"AbortMultipartUpload", "GetBucketLifecycleConfiguration"})
 
 
-async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http: bool = False) -> Store:
+async def open_s3(
+    bucket: str,
+    *,
+    endpoint: str | None,
+    region: str,
+    allow_http: bool = False,
+    told: Callable[[str], None] = unheard,
+) -> Store:
     """Opens a bucket with the credentials that botocore finds; connects to nothing but their source.
 
     `endpoint`: a URL, None for AWS itself. AWS_CA_BUNDLE names authorities to trust instead of the system's.
+    `told` hears of each request on the light path, as one of OPERATIONS.
     Raises Fatal for an address that won't do, Denied where there are no credentials.
     """
     if endpoint is not None:
@@ -73,7 +81,7 @@ async def open_s3(bucket: str, *, endpoint: str | None, region: str, allow_http:
             address = await address_of(client, bucket)
         # AWS_ENDPOINT_URL and profiles have a say in it too
         refuse_clear_text(f"{address.scheme}://{address.host}", allow_http=allow_http)
-        wire = Wire(name, address, frozen(session.aws), session.context)
+        wire = Wire(name, address, frozen(session.aws), session.context, told)
         opened.push_async_callback(wire.close)
         return _S3Store(bucket, client, wire, opened.pop_all())
 

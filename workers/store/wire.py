@@ -57,8 +57,12 @@ class _Lost(Exception):
         self.error = error
 
 
+def unheard(operation: str) -> None:
+    """Nobody counts requests."""
+
+
 class Wire:
-    """Requests of one bucket. `name` is for messages."""
+    """Requests of one bucket. `name` is for messages; `told` hears of each request, as one of OPERATIONS."""
 
     def __init__(
         self,
@@ -66,8 +70,10 @@ class Wire:
         address: Address,
         credentials: Callable[[], Awaitable[FrozenCredentials]],
         context: ssl.SSLContext,
+        told: Callable[[str], None] = unheard,
     ) -> None:
         self.name, self.path = name, address.path
+        self._told = told
         self._address, self._credentials = address, credentials
         origin = f"{address.scheme}://{address.host}"
         self._origin = origin
@@ -96,6 +102,7 @@ class Wire:
 
         `what` is the operation and its object; `query` as `sigv4.query_of` makes it.
         """
+        self._told(what.partition(" ")[0])
         signed = await self._signed(method, what, path, query, headers, await _digest(body or b""))
         with _answered(what):
             async with self._session.request(

@@ -20,7 +20,7 @@ from workers.intake.dispositions import Clock, Disposition
 from workers.intake.key_states import Refused
 from workers.ledger import live
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher, Upload
+from workers.ledger.flush import Flusher, Upload, Uploads
 from workers.ledger.intake_objects import IntakeObjects
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.quarantine import Moved, Quarantine
@@ -54,7 +54,7 @@ def person(found: World) -> Quarantine:
         writer=Writer("desk", "test"),
         retry=retry(),
         threads=ThreadPoolExecutor(1),
-        uploads=asyncio.Semaphore(4),
+        uploads=Uploads(4),
         now=lambda: found.now,
     )
 

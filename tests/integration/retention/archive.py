@@ -32,7 +32,7 @@ from workers.intake.dispositions import (
 from workers.ledger import policy_commands, workspace_terms
 from workers.ledger.assign import claim
 from workers.ledger.entries import StoredObject, Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.policy_commands import open_books
@@ -225,7 +225,7 @@ class Archive:
             writer=Writer("w", "t"),
             retry=RETRY,
             threads=self._threads,
-            uploads=asyncio.Semaphore(16),
+            uploads=Uploads(16),
             now=lambda: self.now,
         )
         commit = await flusher.flush(head.chain, batch, done(head))

@@ -3,7 +3,6 @@
 Whoever plants a fault here is a forger with all rights on the bucket: `forged` links every later entry anew.
 """
 
-import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,7 @@ from workers.intake.sort import Sorter
 from workers.ledger import entries, fleet
 from workers.ledger.chain import append
 from workers.ledger.entries import Closing, Entry, Genesis, StoredObject
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import Head, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Compression, Packer
@@ -189,7 +188,7 @@ async def flushed(archive: Archive, heads: list[Head], values: Sequence[bytes] =
         writer=WRITER,
         retry=retry(),
         threads=ThreadPoolExecutor(1),
-        uploads=asyncio.Semaphore(4),
+        uploads=Uploads(4),
         now=lambda: NOW,
     )
     heads.append((await flusher.flush(head.chain, batch, done(head))).head)

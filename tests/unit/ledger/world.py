@@ -15,7 +15,7 @@ from workers.intake.dispositions import Clock, Disposition, Group
 from workers.ledger import halts
 from workers.ledger.assign import claim
 from workers.ledger.entries import Closing, Opens, Writer, encode
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import Head, Hint
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.succession import LogId
@@ -127,7 +127,7 @@ def flusher(store: MemoryStore, *, tries: Retry | None = None, keys: MarkingKeys
         writer=WRITER,
         retry=tries or retry(),
         threads=ThreadPoolExecutor(1),
-        uploads=asyncio.Semaphore(4),
+        uploads=Uploads(4),
         now=lambda: 1_764_000_000_000,
     )
 

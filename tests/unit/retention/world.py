@@ -15,7 +15,7 @@ from workers.intake.batch import Batch
 from workers.intake.dispositions import Disposition, Group, clock_of
 from workers.ledger.assign import claim
 from workers.ledger.entries import Entry, StoredObject, Writer
-from workers.ledger.flush import Flusher
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
 from workers.retention import certificate, pending
@@ -109,7 +109,7 @@ class World:
             writer=Writer("w", "t"),
             retry=retry(),
             threads=ThreadPoolExecutor(1),
-            uploads=asyncio.Semaphore(4),
+            uploads=Uploads(4),
             now=lambda: self.now,
         )
         commit = await flusher.flush(head.chain, batch, done(head))

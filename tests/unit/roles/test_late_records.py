@@ -21,7 +21,7 @@ from workers.intake.policy import Policy
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
 from workers.ledger.entries import Entry
-from workers.ledger.flush import Flusher, UnitsDisposed
+from workers.ledger.flush import Flusher, UnitsDisposed, Uploads
 from workers.ledger.halts import KEY_WITHDRAWN, cause_of
 from workers.ledger.head import Head
 from workers.ledger.names import ChainId
@@ -79,7 +79,7 @@ class Late:
             writer=WRITER,
             retry=retry(),
             threads=ThreadPoolExecutor(1),
-            uploads=asyncio.Semaphore(4),
+            uploads=Uploads(4),
             now=lambda: found.now,
         )
         owner = Owner(

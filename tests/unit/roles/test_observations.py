@@ -55,7 +55,7 @@ def samples(*hosts: str, workspace: str = "acme", sources: tuple[str, ...] = ("s
     span = Samples(10)
     lines = [envelope(origin=f"https://{host}", page={"url": f"https://{host}/"}) for host in hosts]
     for source in sources:
-        span.see(Decision(Disposition.FLAGGED, "foreign_origin", workspace, source), lines, 100, 200)
+        span.see([(Decision(Disposition.FLAGGED, "foreign_origin", workspace, source), lines)], 100, 200)
     span.note(30, 1.0)
     return span
 
