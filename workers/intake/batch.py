@@ -7,9 +7,7 @@ from workers.intake.allowances import Allowances
 from workers.intake.sort import Sorting
 
 LINE_OVERHEAD = 41  # bytes: a bytes object's header and its place in a list
-GROUP_OVERHEAD = (
-    2048  # bytes: a group, its list, and what its flush will keep of it until the entry is written
-)
+GROUP_OVERHEAD = 2048  # bytes: a group, its list, and what its flush keeps of it until its entry is there
 
 
 class Batch:
@@ -37,7 +35,7 @@ class Batch:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes in memory: small lines cost more as objects of Python than as text, and so do small groups."""
+        """Bytes in memory: small lines cost more as objects than as text, and so do small groups."""
         groups = len(self.sorting.lines)
         return self.sorting.plain_bytes + LINE_OVERHEAD * self.records + GROUP_OVERHEAD * groups
 

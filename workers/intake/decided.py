@@ -44,8 +44,8 @@ class Plan:
 
     `others`: of a key that is refused whatever the page, once it has enough pages to be counted by. `over`:
     a page's outcome once the key's quota is used up, and `over_others` that of further pages.
-    `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of. So are
-    the `usual` ones: most records of a key come from one host, which two comparisons tell.
+    `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of. So
+    are the `usual` ones: most records of a key come from one host, which two comparisons tell.
     """
 
     __slots__ = (

@@ -114,7 +114,7 @@ class Sorter:
             for reason in (*envelopes.UNREADABLE, INTAKE_ERROR, PAST_PLATFORM_RETENTION)
         }
 
-    def sort(
+    def sort(  # noqa: PLR0912 - a call would cost each record more than the branches
         self, records: Sequence[Record], *, now: int, into: Sorting, seen: Samples | None = None
     ) -> None:
         """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch.

@@ -46,9 +46,8 @@ PAGES = list(itertools.product(ORIGINS, URLS))
 
 def value_of(page: tuple[str | None, str | None]) -> bytes:
     origin, url = page
-    return envelope(
-        page={"url": url} if url is not None else None, **({} if origin is None else {"origin": origin})
-    )
+    headers = {} if origin is None else {"origin": origin}
+    return envelope(page=None if url is None else {"url": url}, **headers)
 
 
 def known() -> Policy:
