@@ -261,5 +261,5 @@ async def _bucket(settings: Settings, bucket: str) -> "Store":
         endpoint=settings.s3_endpoint,
         region=settings.s3_region,
         allow_http=settings.allow_clear_text,
-        told=lambda operation: metrics.S3_REQUESTS.labels(operation=operation).inc(),
+        told=lambda operation: metrics.STORE_REQUESTS.labels(operation=operation).inc(),
     )

@@ -32,9 +32,10 @@ class Counted:
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         self._count("put")
-        return await self._store.put(key, body, condition=condition, metadata=metadata)
+        return await self._store.put(key, body, condition=condition, metadata=metadata, digest=digest)
 
     async def get(self, key: str, *, start: int = 0, length: int | None = None) -> Got:
         self._count("get")

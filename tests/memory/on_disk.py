@@ -9,7 +9,7 @@ from workers.store.port import NO_METADATA, Condition, Got, NotFound, Preconditi
 
 
 class OnDisk(MemoryStore):
-    """Keeps bodies, and no metadata, in a file. Every write is as if it were conditional on an absent name."""
+    """Keeps bodies, and no metadata, in a file. Every write is as one that must find no such name."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file.name)
@@ -26,6 +26,7 @@ class OnDisk(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         self.requests["put"] += 1
         try:
@@ -67,6 +68,7 @@ class Forgetting(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         self.requests["put"] += 1
         self.bytes += len(body)

@@ -12,11 +12,10 @@ from unittest import mock
 from tests.simulation.loop import PROCESS
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
-from workers.intake.sort import join_lines
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
 from workers.ledger.entries import FIRST_INCARNATION
-from workers.ledger.flush import Commit, Flusher, upload_of
+from workers.ledger.flush import Commit, Flusher, Made, upload_of
 from workers.ledger.head import Head, Hint, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
@@ -172,17 +171,17 @@ def seal_again() -> Iterator[None]:
     """An upload that is tried again is sealed again, and whatever holds the name is taken for it."""
 
     async def upload(flusher: Flusher, group: Group, lines: list[bytes], key: str) -> Any:
-        plain = join_lines(lines)
-
-        async def once() -> Any:
-            _, sealed, unit_key = await flusher._sealed(group, lines, key)
+        async def once() -> Made:
+            made = await flusher._made(group, lines, key)
             with suppress(PreconditionFailed):
-                await flusher.data.put(key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata)
-            return sealed, unit_key
+                await flusher.data.put(
+                    key, made.sealed.body, condition=IF_ABSENT, metadata=made.sealed.metadata
+                )
+            return made
 
         async with flusher.uploads:
-            sealed, unit_key = await flusher.retry.call(once)
-        return upload_of(group, key, len(lines), len(plain), sealed, unit_key)
+            made = await flusher.retry.call(once)
+        return upload_of(group, key, len(lines), made)
 
     with mock.patch.object(Flusher, "_upload", upload):
         yield

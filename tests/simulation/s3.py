@@ -119,6 +119,7 @@ class Connection:
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         if not key.endswith("genesis.json"):
             self._traffic.puts += 1

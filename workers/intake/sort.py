@@ -148,20 +148,20 @@ class Sorter:
                 plan = known.get(envelope.write_key)
                 if plan is None or not plan.since <= appended < plan.until:
                     outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
-                elif (outcome := plan.outcome) is None:
-                    if (
-                        envelope.origin == plan.usual_origin
-                        and (context := envelope.event.context) is not None
-                        and (page := context.page) is not None
-                        and page.url is not None
-                        and page.url.startswith(plan.usual_prefix)
-                    ):
-                        outcome = plan.usual
-                    outcome = (
-                        outcome
-                        or plan.pages.get(page_inputs(envelope))
-                        or decide(envelope, plan, appended, now, len(value), used, unknown)
-                    )
+                else:
+                    kept = plan.outcome
+                    if kept is None:
+                        if (
+                            envelope.origin == plan.usual_origin
+                            and (context := envelope.event.context) is not None
+                            and (page := context.page) is not None
+                            and page.url is not None
+                            and page.url.startswith(plan.usual_prefix)
+                        ):
+                            kept = plan.usual
+                        else:
+                            kept = plan.pages.get(page_inputs(envelope))
+                    outcome = kept or decide(envelope, plan, appended, now, len(value), used, unknown)
                 pending[outcome].append(value)
             except MemoryError:
                 raise  # no fault of the record's
@@ -176,13 +176,9 @@ class Sorter:
         for number, outcomes in days.items():
             day = date.fromordinal(EPOCH + number).isoformat()
             for group, parts in _counted(outcomes, day, into).items():
-                lines = parts[0]
-                if len(parts) > 1:
-                    every = zip(records, values, strict=True)
-                    lines = _merged(parts, (dead.get(id(record), value) for record, value in every))
+                lines = parts[0] if len(parts) == 1 else _merged(parts, records, values, dead)
                 into.keep(group, [one_line(line) for line in lines] if breaks else lines)
-        newest = records[-1]
-        into.last = (newest.offset, newest.value or b"")
+        into.last = (records[-1].offset, records[-1].value or b"")
 
     def _check(self, records: Sequence[Record], into: Sorting) -> tuple[list[bytes], bool]:
         """The values, with b"" for those that `_read` must refuse, and whether any has a line break.
@@ -264,11 +260,14 @@ def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[lis
     return kept
 
 
-def _merged(parts: list[list[bytes]], order: Iterable[bytes]) -> list[bytes]:
-    """The lines of all parts in the order in which they stand in `order`; within a part they do already."""
+def _merged(
+    parts: list[list[bytes]], records: Sequence[Record], values: list[bytes], dead: dict[int, bytes]
+) -> list[bytes]:
+    """The lines of all parts in the order of their records; within a part they are in it already."""
     left = [deque(part) for part in parts]
     merged = []
-    for line in order:
+    for record, value in zip(records, values, strict=True):
+        line = dead.get(id(record), value)
         for part in left:
             if part and part[0] is line:
                 merged.append(part.popleft())

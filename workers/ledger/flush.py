@@ -143,23 +143,22 @@ class Flusher:
 
     async def _upload(self, group: Group, lines: list[bytes], key: str) -> "Upload":
         async with self.uploads:
-            plain_bytes, sealed, unit_key = await self.retry.call(lambda: self._sealed(group, lines, key))
+            made = await self.retry.call(lambda: self._made(group, lines, key))
             records = len(lines)
             lines.clear()  # the memory goes group by group
-            await self.retry.call(lambda: self._put(key, sealed))
+            await self.retry.call(lambda: self._put(key, made))
         self.uploaded()
-        return upload_of(group, key, records, plain_bytes, sealed, unit_key)
+        return upload_of(group, key, records, made)
 
-    async def _sealed(self, group: Group, lines: list[bytes], key: str) -> tuple[int, Sealed, UnitSealer]:
-        """Plain bytes, the sealed object, and what sealed it."""
+    async def _made(self, group: Group, lines: list[bytes], key: str) -> "Made":
         unit_key = await self._unit_key(unit_of(group))
 
-        def seal() -> tuple[int, Sealed]:
+        def make() -> Made:
             plain = join_lines(lines)
-            return len(plain), unit_key.seal(self.packer.pack(plain), key)
+            sealed = unit_key.seal(self.packer.pack(plain), key)
+            return Made(len(plain), sealed, sha256(sealed.body).hexdigest(), unit_key)
 
-        plain_bytes, sealed = await asyncio.get_running_loop().run_in_executor(self.threads, seal)
-        return plain_bytes, sealed, unit_key
+        return await asyncio.get_running_loop().run_in_executor(self.threads, make)
 
     async def _check(self, unit: Unit, key: UnitSealer) -> None:
         try:
@@ -174,9 +173,12 @@ class Flusher:
         except Poison as error:
             raise KeyWithdrawn(unit, error) from None
 
-    async def _put(self, key: str, sealed: Sealed) -> None:
+    async def _put(self, key: str, made: "Made") -> None:
+        sealed = made.sealed
         try:
-            await self.data.put(key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata)
+            await self.data.put(
+                key, sealed.body, condition=IF_ABSENT, metadata=sealed.metadata, digest=made.digest
+            )
         except PreconditionFailed:
             # the name is ours alone (attempt): our own write, whose response was lost; x-amz-i proves it
             try:
@@ -221,15 +223,22 @@ class Flusher:
         return Commit(*after_entry(chain, batch.first, stored.body))
 
 
+class Made(NamedTuple):
+    """An object that may be sent."""
+
+    plain_bytes: int
+    sealed: Sealed
+    digest: str  # SHA-256 of the sealed body, in hex
+    unit_key: UnitSealer
+
+
 class Upload(NamedTuple):
     stored: StoredObject
     unit: Unit
     key: UnitSealer
 
 
-def upload_of(
-    group: Group, key: str, records: int, plain_bytes: int, sealed: Sealed, unit_key: UnitSealer
-) -> Upload:
+def upload_of(group: Group, key: str, records: int, made: Made) -> Upload:
     """What the entry will say of the object at `key`, and what sealed it."""
     stored = StoredObject(
         key=key,
@@ -239,12 +248,12 @@ def upload_of(
         disposition=group.disposition,
         clock=group.clock,
         records=records,
-        plain_bytes=plain_bytes,
-        stored_bytes=len(sealed.body),
-        sha256=sha256(sealed.body).hexdigest(),
-        key_generation=unit_key.generation,
+        plain_bytes=made.plain_bytes,
+        stored_bytes=len(made.sealed.body),
+        sha256=made.digest,
+        key_generation=made.unit_key.generation,
     )
-    return Upload(stored, unit_of(group), unit_key)
+    return Upload(stored, unit_of(group), made.unit_key)
 
 
 def unit_of(group: Group) -> Unit:

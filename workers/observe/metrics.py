@@ -51,8 +51,8 @@ BYTES_IN = counter("strongroom_in_bytes_total", "bytes", "Bytes of record values
 PLAIN_BYTES = counter("strongroom_plain_bytes_total", "bytes", "Committed bytes before compression.")
 STORED_BYTES = counter("strongroom_stored_bytes_total", "bytes", "Committed bytes of sealed objects.")
 OBJECTS = counter("strongroom_objects_total", "objects", "Sealed objects committed.")
-S3_REQUESTS = counters(
-    "strongroom_s3_requests_total",
+STORE_REQUESTS = counters(
+    "strongroom_store_requests_total",
     "requests",
     "Requests to S3, those that failed included: what S3 charges for.",
     operation=OPERATIONS,

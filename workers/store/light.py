@@ -34,7 +34,12 @@ class LightPath:
         self._name = wire.name
 
     async def put(
-        self, key: str, body: bytes, condition: Condition | None, metadata: Mapping[str, str]
+        self,
+        key: str,
+        body: bytes,
+        condition: Condition | None,
+        metadata: Mapping[str, str],
+        digest: str | None,
     ) -> str:
         """One request; see `Store.put`."""
         what = f"put {self._name}/{key}"
@@ -48,7 +53,7 @@ class LightPath:
             total=READ_TIMEOUT + len(body) / SLOWEST, sock_connect=CONNECT_TIMEOUT
         )
         async with self._wire.asked(
-            "PUT", what, self._path(key), timeout, headers=headers, body=body
+            "PUT", what, self._path(key), timeout, headers=headers, body=body, digest=digest
         ) as response:
             if response.status != 200:
                 raise refusal(what, response.status, code_in(await response.read()))

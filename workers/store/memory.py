@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from hashlib import sha256
 from types import MappingProxyType
 from typing import NoReturn
 
@@ -88,8 +89,11 @@ class MemoryStore:
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         check_metadata(metadata)
+        if digest is not None and digest != sha256(body).hexdigest():
+            raise ValueError(f"put {self._name}/{key}: the digest is of other bytes")
         kept = MappingProxyType(dict(metadata))
         found = await self._begin("put", key)
 

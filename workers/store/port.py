@@ -93,8 +93,11 @@ class Store(Protocol):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         """Writes and returns the ETag. Raises PreconditionFailed, Conflict, Denied, Unavailable.
+
+        `digest`: the body's SHA-256 in hex, from who has it: else it is made here.
 
         One attempt: who retries must know what a lost response means (docs/architecture.md, Flush).
         """

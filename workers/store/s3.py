@@ -121,10 +121,11 @@ class _S3Store:
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         check_metadata(metadata)
         try:
-            return await self._light.put(key, body, condition, metadata)
+            return await self._light.put(key, body, condition, metadata, digest)
         except NotFound as error:
             # S3 answers If-Match on a name that holds nothing with 404 (conditional writes, S3 user guide)
             if isinstance(condition, IfMatch):

@@ -97,13 +97,15 @@ class Wire:
         query: str = "",
         headers: Mapping[str, str] = NO_HEADERS,
         body: bytes | None = None,
+        digest: str | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One request; whatever the server says is the caller's to judge. Raises Denied, Unavailable.
 
-        `what` is the operation and its object; `query` as `sigv4.query_of` makes it.
+        `what` is the operation and its object; `query` as `sigv4.query_of` makes it; `digest` the body's
+        SHA-256 in hex, where it is known.
         """
         self._told(what.partition(" ")[0])
-        signed = await self._signed(method, what, path, query, headers, await _digest(body or b""))
+        signed = await self._signed(method, what, path, query, headers, digest or await _digest(body or b""))
         with _answered(what):
             async with self._session.request(
                 method,

@@ -48,9 +48,10 @@ class Mortal:
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         self._life.go_on("put")
-        etag = await self._store.put(key, body, condition=condition, metadata=metadata)
+        etag = await self._store.put(key, body, condition=condition, metadata=metadata, digest=digest)
         self._life.go_on()
         return etag
 

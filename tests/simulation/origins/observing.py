@@ -54,10 +54,12 @@ class _Record(NamedTuple):
 class _Whole(Samples):
     """Keeps all, of traffic that was thinned out before."""
 
-    def see(self, decision: Decision, lines: Sequence[bytes], first_at: int, last_at: int) -> None:
-        super().see(decision, lines, first_at, last_at)
-        if decision in self.groups:
-            self.groups[decision].kept = list(lines)
+    def see(self, chunk: Iterable[tuple[Decision, Sequence[bytes]]], first_at: int, last_at: int) -> None:
+        whole = list(chunk)
+        super().see(whole, first_at, last_at)
+        for decision, lines in whole:
+            if decision in self.groups:
+                self.groups[decision].kept = list(lines)
 
 
 class Observer:

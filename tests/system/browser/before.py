@@ -34,7 +34,7 @@ async def observed_before(settings: Settings, workspace: str, pattern: str, line
         shard=0,
         seq=1,
     )
-    group = Group()
+    group = Group(foreign=False)
     group.kept, group.records = list(lines), AN_HOUR
     groups = {Decision(Disposition.ACCEPTED, "accepted", workspace, "web"): group}
     topic, begin, told = settings.topic_prefix + origin_observations.NAME, now() - DAYS * DAY, 0

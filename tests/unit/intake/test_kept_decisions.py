@@ -58,7 +58,7 @@ def known() -> Policy:
 
 def reasons_of(sorter: Sorter, pages: Sequence[tuple[str | None, str | None]]) -> list[str]:
     """What each is sorted as, by a sorter that remembers those before it."""
-    found = []
+    found: list[str] = []
     for page in pages:
         into = Sorting()
         sorter.sort([Record(value_of(page))], now=NOW, into=into)

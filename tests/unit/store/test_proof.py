@@ -34,6 +34,7 @@ class Ignoring(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         return await super().put(
             key,
@@ -53,6 +54,7 @@ class Racing(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         free = not [stat async for stat in self.list(key)]
         await asyncio.sleep(0)
@@ -71,6 +73,7 @@ class Refusing(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         raise PreconditionFailed("no")
 
@@ -85,6 +88,7 @@ class Forgetful(MemoryStore):
         *,
         condition: Condition | None = None,
         metadata: Mapping[str, str] = NO_METADATA,
+        digest: str | None = None,
     ) -> str:
         return await super().put(key, b"something else", condition=condition)
 
