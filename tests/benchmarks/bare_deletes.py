@@ -4,9 +4,11 @@ the answer."""
 import base64
 import http.client
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
+from itertools import groupby
+from typing import NamedTuple
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
@@ -20,8 +22,14 @@ from workers.store.sigv4 import query_of
 PAGE = 1000  # keys a request
 
 
+class Page(NamedTuple):
+    folder: str
+    after: str  # the last key of the page before, or nothing
+    keys: Sequence[str]
+
+
 def seconds_to_delete(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> float:
-    asked = [("POST", "delete=", _body(page)) for page in _pages(keys)]
+    asked = [("POST", "delete=", _body(page.keys)) for page in _pages(keys)]
     return _seconds(endpoint, bucket, asked, at_once)
 
 
@@ -30,8 +38,11 @@ def seconds_to_list(endpoint: str, bucket: str, keys: Sequence[str], at_once: in
     return _seconds(endpoint, bucket, [("GET", _listing(page), None) for page in _pages(keys)], at_once)
 
 
-def _pages(keys: Sequence[str]) -> list[Sequence[str]]:
-    return [keys[at : at + PAGE] for at in range(0, len(keys), PAGE)]
+def _pages(keys: Sequence[str]) -> Iterator[Page]:
+    for folder, found in groupby(sorted(keys), key=lambda key: key[: key.rindex("/") + 1]):
+        own = list(found)
+        for at in range(0, len(own), PAGE):
+            yield Page(folder, own[at - 1] if at else "", own[at : at + PAGE])
 
 
 def _seconds(
@@ -70,10 +81,9 @@ def _asked(
     return said
 
 
-def _listing(page: Sequence[str]) -> str:
-    """From just before the first of them."""
-    folder, number = page[0][: page[0].rindex("/") + 1], int(page[0].rpartition("/")[2])
-    return query_of({"versions": "", "prefix": folder, "key-marker": f"{folder}{number - 1:09d}"})
+def _listing(page: Page) -> str:
+    asked = {"versions": "", "prefix": page.folder}
+    return query_of(asked | {"key-marker": page.after} if page.after else asked)
 
 
 def _body(keys: Sequence[str]) -> bytes:

@@ -2,7 +2,7 @@
 
 With: as shipped. Each source lists its host, each workspace quarantines copies, each key has verdicts, and
 workers tell the judge what they see. Without: the same records, workspaces that list nothing, no verdict, and
-a worker that knows nothing of origins (unwatched_worker.py). One key in 20 has a copy and another foreign
+a worker that judges and observes none (unwatched_worker.py). One key in 20 has a copy and another foreign
 host, which send a fifth of its records: 1% of all, where a measured site had 0.06%.
 
 A turn has a fleet of its own and is measured from the first record that its worker has taken until all are

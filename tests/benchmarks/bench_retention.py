@@ -6,8 +6,8 @@ On a real S3-protocol server, without Kafka. Every object is due. The ledger's e
 keys are the project's own; the objects are files of 100 bytes that are put into the server's folder, for
 their content is never read. What is measured is a process of its own, whose clock is moved over the waits.
 Beside it, in the same run: the same server asked for as many deletions a request, as many requests at once,
-of other objects laid out alike, by a client that knows their keys and does nothing else; and for their list,
-as whoever deletes versions must ask. All is on disk when it begins.
+of as many other objects under the same names, by a client that knows their keys and does nothing else; and
+for their list, as whoever deletes versions must ask. All is on disk when it begins.
 On a busy machine look at CPU: of the process that is measured, and of the server.
 """
 
@@ -64,7 +64,6 @@ BODY = b"x" * 100
 TERMS = Terms(destroy_after=DAY, shred_latency=300_000)
 AT_ONCE = 4  # units, as STRONGROOM_RETAIN_CONCURRENCY has it
 RETRY = Retry(attempts=20)
-BARE = 100_000  # objects of which the server's own limit is measured, at most
 CHAIN = ChainId("raw-events", TOPIC_ID, 1, 0)
 
 
@@ -95,9 +94,7 @@ def main() -> None:
             f"{time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        # as many a folder as a unit has; of which a request deletes a whole page
-        each = -(-count // (asked.days * asked.groups) // 1000) * 1000
-        bucket, keys = lay_bare(s3, root, min(count, BARE), each)
+        bucket, keys = lay_bare(s3, root, root / buckets[1])
         os.sync()
         before = cpu_of(s3)
         found = child(s3, buckets)
@@ -126,14 +123,16 @@ def show(found: dict[str, object], count: int) -> None:
     assert found["objects deleted"] == found["objects planned"] == count
 
 
-def lay_bare(s3: S3, root: Path, count: int, each: int) -> tuple[str, list[str]]:
-    """A bucket, and the keys in it."""
+def lay_bare(s3: S3, root: Path, like: Path) -> tuple[str, list[str]]:
+    """A bucket that holds what the folder `like` holds; and its keys."""
     bucket = s3.bucket()
-    keys = [f"data/{number // each:06d}/{number:09d}" for number in range(count)]
-    for key in keys:
-        where = root / bucket / key
-        where.parent.mkdir(parents=True, exist_ok=True)
-        where.write_bytes(BODY)
+    keys: list[str] = []
+    for folder, _, files in os.walk(like / "data"):
+        where = Path(folder).relative_to(like)
+        (root / bucket / where).mkdir(parents=True)
+        own = [f"{where}/{file}" for file in files]
+        _write(root / bucket, own)
+        keys += own
     return bucket, keys
 
 

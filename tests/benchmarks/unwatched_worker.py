@@ -1,42 +1,21 @@
-"""`strongroom` without origins, for a benchmark: hosts are neither read, judged nor observed.
+"""`strongroom` without origins, for a benchmark: hosts are neither judged nor observed.
 
     python -m tests.benchmarks.unwatched_worker worker archive
 
-The product has no such switch. Here nothing of a page or of the browser's headers is decoded, the copy of
-policy has no verdicts, and no record is kept to be observed. Workspaces that list no hosts do the rest.
+The product has no such switch. Here the copy of policy has no verdicts, and no record is kept to be observed.
+Workspaces that list no hosts do the rest. A page's fields are decoded as they are for such workspaces too.
 """
 
 import sys
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar, Literal
-
-import msgspec
 
 from topics import workspaces, write_keys
-from workers.intake import envelope
 from workers.intake.samples import Samples
 
 
-class _Event(msgspec.Struct, gc=False):
-    context: ClassVar[None] = None
-
-
-class _Envelope(msgspec.Struct, gc=False, rename="camel"):
-    """As `envelope.Envelope`, of a record whose page and headers nobody looks at."""
-
-    v: Literal[1]
-    write_key: str
-    received_at: str
-    event: _Event
-    origin: ClassVar[None] = None
-    referer: ClassVar[None] = None
-    page: ClassVar[None] = None
-
-
 def main(arguments: Sequence[str]) -> int:
-    envelope.decode = msgspec.json.Decoder(_Envelope).decode  # type: ignore[assignment]  # what this module is for
-    Samples.see = lambda *_: None  # type: ignore[method-assign]  # as above
+    Samples.see = lambda *_: None  # type: ignore[method-assign]  # what this module is for
     Samples.note = lambda *_: None  # type: ignore[method-assign]  # as above
 
     from workers.roles import archive  # noqa: PLC0415 - Faust and friends, for a worker alone
