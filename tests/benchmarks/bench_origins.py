@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -138,8 +139,8 @@ async def set_up(*, watched: bool) -> None:
                     )
 
 
-def measured(worker: Worker, count: int) -> Cost:
-    """From the first record that was taken until the worker has ended."""
+def measured(worker: Worker, count: int, *, look: Callable[[], object] = lambda: None) -> Cost:
+    """From the first record that was taken until the worker has ended. Calls `look` while it commits."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     began, at_begin = time.perf_counter(), 0.0
     while not worker.metric("strongroom_records_in_total"):
@@ -153,6 +154,7 @@ def measured(worker: Worker, count: int) -> Cost:
     rss = peak_of(worker)
     worker.process.send_signal(signal.SIGTERM)
     while worker.process.poll() is None and worker.metric("strongroom_records_total") < count:
+        look()
         time.sleep(LAST_LOOK)
     seconds = time.perf_counter() - began
     assert worker.process.wait(WITHIN) == 0, worker.log()

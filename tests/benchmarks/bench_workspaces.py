@@ -1,0 +1,146 @@
+"""What many workspaces cost beside few: records/s, CPU, memory, requests to S3 and their price, in one run.
+
+    python -m tests.benchmarks.bench_workspaces [--workspaces 10,50,1000,10000,100000] [--records 400000]
+
+One workspace, the whale, has half of the records; the others share the rest evenly, each at least one. A
+workspace's records are on one partition, as Kafka's keys have it; the whale's are on all. Each turn has a
+fleet of its own, is measured from the first record taken until the last is committed, and `verify` must find
+every record. Requests are counted by the worker (strongroom_store_requests_total). Prices are those of S3
+Standard in us-east-1: $0.005 for 1,000 PUTs and LISTs, $0.0004 for 1,000 GETs and HEADs.
+"""
+
+import argparse
+import os
+import re
+import signal
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from confluent_kafka import Producer
+
+from tests.benchmarks import bench_origins
+from tests.benchmarks.bench_archive import PARTITIONS, Cost, stack
+from tests.benchmarks.policy_feeder import scrape
+from tests.benchmarks.policy_spread import account, encoded, key_of, publish
+from tests.stack import ladder
+from tests.stack.s3 import S3
+from tests.system.fleet import Fleet
+from topics import raw_events, workspaces, write_keys
+from workers.sample.load import records
+
+SIZE = 760  # bytes a record
+PRICES = {
+    "put": 5e-6,
+    "list": 5e-6,
+    "versions": 5e-6,
+    "uploads": 5e-6,
+    "get": 4e-7,
+    "stat": 4e-7,
+    "delete": 0.0,
+}
+REQUESTS = re.compile(r'strongroom_store_requests_total\{operation="(\w+)"\}')
+
+
+class Turn(NamedTuple):
+    cost: Cost
+    requests: dict[str, int]
+    objects: int
+    entries: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workspaces", default="10,50,1000,10000,100000")
+    parser.add_argument("--records", type=int, default=400_000, help="at least; twice the workspaces if more")
+    asked = parser.parse_args()
+    bench_origins.WITHIN = 3000.0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
+    with stack() as (bootstrap, s3):
+        print(f"{SIZE} bytes a record, {PARTITIONS} partitions; {ladder.said()}", flush=True)
+        for accounts in map(int, asked.workspaces.split(",")):
+            count = max(asked.records, 2 * accounts)
+            show(accounts, count, turn(bootstrap, s3, accounts, count))
+
+
+def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = f"w{uuid.uuid4().hex[:8]}-"
+        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
+        # batches are flushed by size, and all of them at the end
+        fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3000", "STRONGROOM_SHUTDOWN_TIMEOUT": "3000"}
+        fleet.create()
+        os.environ.update(fleet.environment())
+        publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
+        publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
+        produce(fleet, accounts, count)
+        worker = fleet.worker()
+        last: dict[str, float] = {}
+        try:
+            cost = bench_origins.measured(worker, count, look=lambda: last.update(scrape(worker)))
+        finally:
+            fleet.close()
+        found = fleet.json("verify")
+        assert found["clean"] and found["offsets"] == count, found
+        assert found["records"].get("accepted", 0) == count, found
+        requests = {
+            match[1]: int(value)
+            for name, value in last.items()
+            if (match := REQUESTS.fullmatch(name)) and value
+        }
+        return Turn(
+            cost,
+            requests,
+            int(last["strongroom_objects_total"]),
+            int(last["strongroom_ledger_commits_total"]),
+        )
+
+
+def produce(fleet: Fleet, accounts: int, count: int) -> None:
+    producer = Producer(
+        {
+            "bootstrap.servers": fleet.bootstrap,
+            "acks": "all",
+            "linger.ms": 50,
+            "compression.type": "lz4",
+            "queue.buffering.max.messages": 500_000,
+        }
+    )
+    for partition, key, value in calls(accounts, count):
+        while True:
+            try:
+                producer.produce(fleet.prefix + raw_events.NAME, value, key, partition)
+                break
+            except BufferError:
+                producer.poll(0.5)
+    assert producer.flush(300) == 0
+
+
+def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """(partition, key, value): every second one is the whale's."""
+    for number, (drawn, value) in enumerate(records(1, count, 1, SIZE)):
+        small = number // 2 % accounts
+        whose = 0 if number % 2 else small
+        key = key_of(whose, accounts)[0]
+        yield (number // 2 if whose == 0 else small) % PARTITIONS, key, value.replace(drawn, key, 1)
+
+
+def show(accounts: int, count: int, found: Turn) -> None:
+    price = sum(PRICES[operation] * asked for operation, asked in found.requests.items())
+    print(
+        f"{accounts:>7,} workspaces {count:>9,} records {count / found.cost.seconds:>8,.0f} records/s "
+        f"{found.cost.cpu / count * 1e6:7.2f} CPU µs/record {found.cost.rss / 2**20:5.0f} MiB RSS "
+        f"{found.objects:>7,} objects {found.entries:>4} entries "
+        f"{sum(found.requests.values()) / count * 1e6:>10,.0f} requests and ${price / count * 1e6:7.3f} for 1 M records; "
+        f"{found.requests}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
