@@ -1,5 +1,7 @@
 """What is unpacked by the batch is what aiokafka unpacks record by record, and ends where it ends."""
 
+import gc
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -202,3 +204,35 @@ def test_errors_of_a_fetch_stay_what_they_are() -> None:
     fetcher._records[TP] = error
     with pytest.raises(ValueError, match="refused"):
         fetcher._records[TP].check_raise()
+
+
+@pytest.mark.parametrize("batches_taken", [0, 1, 3])
+def test_what_was_fetched_goes_with_its_last_reference(batches_taken: int) -> None:
+    """No collector comes for it: archive workers hardly let one in, and a fetch is megabytes."""
+    log, _, _ = log_of([Batch((0, 1), codec=3), Batch((0, 1)), Batch((0, 1))])
+    gc.disable()
+    try:
+        fetch = Fetched(log, FIRST, [], ours=True)
+        if batches_taken:
+            fetch.take(2 * batches_taken)
+        if batches_taken == 3:
+            assert fetch.take(None) == []
+        raw = weakref.ref(fetch.result._partition_records) if batches_taken < 3 else None
+        result = weakref.ref(fetch.result)
+        del fetch.result
+        assert result() is None
+        assert raw is None or raw() is None
+    finally:
+        gc.enable()
+
+
+def test_what_was_fetched_goes_once_all_of_it_was_taken() -> None:
+    log, _, _ = log_of([Batch((0, 1))])
+    gc.disable()
+    try:
+        fetch = Fetched(log, FIRST, [], ours=True)
+        raw = weakref.ref(fetch.result._partition_records)
+        fetch.all(None)
+        assert raw() is None
+    finally:
+        gc.enable()
