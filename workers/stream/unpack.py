@@ -5,6 +5,7 @@ more than half of what a fetched record costs. What counts as a record is as the
 their CRC; markers and aborted transactions hold none.
 """
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -31,17 +32,25 @@ class Unpacked(NamedTuple):
     end: int  # the offset behind them, and behind what holds none
 
 
-class BatchedResult(FetchResult):  # type: ignore[misc]  # aiokafka ships no types
-    """One that unpacks a batch at a time. What `taken_over` made of one of aiokafka's own."""
+class Unpacking:
+    """Of one FetchResult, which stays of aiokafka's own type: its Fetcher asks for that.
 
-    _partition_records: Any
-    _batches: Iterator[Unpacked]
-    _rest: list[Record]  # of the batch that did not fit
-    _end: int  # of that batch
+    No reference leads back to what was fetched: in a cycle it would stay until the collector comes, which
+    archive workers hardly let in (`calm_collector`).
+    """
+
+    def __init__(self, result: Any) -> None:
+        self._result = weakref.proxy(result)  # which holds this
+        self._batches = batches(result._partition_records)
+        self._rest: list[Record] = []  # of the batch that did not fit
+        self._end = 0  # of that batch
+        # aiokafka's generator: its PartitionRecords breaks their cycle only where it has been begun and ended
+        result._partition_records._records_iterator = None
 
     def getall(self, max_records: int | None = None) -> list[Record]:
         """The next records, whose end is the partition's position then. Raises CorruptRecordException."""
-        if not self.check_assignment(self._topic_partition) or not self.has_more():
+        result = self._result
+        if not result.check_assignment(result._topic_partition) or not result.has_more():
             return []
         found: list[Record] = []
         room = max_records
@@ -49,8 +58,8 @@ class BatchedResult(FetchResult):  # type: ignore[misc]  # aiokafka ships no typ
             if not self._rest:
                 batch = next(self._batches, None)
                 if batch is None:
-                    self._update_position()
-                    self._partition_records = None
+                    result._update_position()
+                    result._partition_records = None
                     return found
                 self._rest, self._end = batch
             took = self._rest if room is None else self._rest[:room]
@@ -58,30 +67,18 @@ class BatchedResult(FetchResult):  # type: ignore[misc]  # aiokafka ships no typ
             self._rest = self._rest[len(took) :]
             if room is not None:
                 room -= len(took)
-            self._partition_records.next_fetch_offset = took[-1].offset + 1 if self._rest else self._end
-        self._update_position()
+            result._partition_records.next_fetch_offset = took[-1].offset + 1 if self._rest else self._end
+        result._update_position()
         return found
-
-
-def taken_over(result: Any) -> BatchedResult:
-    """No reference leads back to what was fetched: in a cycle it would stay until the collector comes, which
-    archive workers hardly let in (`calm_collector`).
-    """
-    result.__class__ = BatchedResult
-    result._batches = batches(result._partition_records)
-    result._rest, result._end = [], 0
-    # its own generator, of which its PartitionRecords breaks the cycle only at the end
-    result._partition_records._records_iterator = None
-    taken: BatchedResult = result
-    return taken
 
 
 class Results(OrderedDict[TopicPartition, Any]):
     """What a Fetcher has fetched and nobody has asked for, by partition."""
 
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
-        # else an error
-        super().__setitem__(tp, taken_over(result) if type(result) is FetchResult else result)
+        if type(result) is FetchResult:  # else an error
+            result.getall = Unpacking(result).getall
+        super().__setitem__(tp, result)
 
 
 def batches(of: Any) -> Iterator[Unpacked]:

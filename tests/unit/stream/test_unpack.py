@@ -89,6 +89,7 @@ class Fetched:
             unpack_by_batch(fetcher)
         fetcher._records[TP] = FetchResult(TP, assignment=assignment, partition_records=records, backoff=0.0)
         self.result = fetcher._records[TP]
+        assert type(self.result) is FetchResult  # the Fetcher asks for just that
 
     def take(self, max_records: int | None) -> list[tuple[int, int, int, bytes, bytes]]:
         return [
