@@ -131,12 +131,14 @@ def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:
 
 
 def show(accounts: int, count: int, found: Turn) -> None:
-    price = sum(PRICES[operation] * asked for operation, asked in found.requests.items())
+    million = 1e6 / count
+    price = sum(PRICES[operation] * asked for operation, asked in found.requests.items()) * million
+    requests = sum(found.requests.values()) * million
     print(
         f"{accounts:>7,} workspaces {count:>9,} records {count / found.cost.seconds:>8,.0f} records/s "
         f"{found.cost.cpu / count * 1e6:7.2f} CPU µs/record {found.cost.rss / 2**20:5.0f} MiB RSS "
         f"{found.objects:>7,} objects {found.entries:>4} entries "
-        f"{sum(found.requests.values()) / count * 1e6:>10,.0f} requests and ${price / count * 1e6:7.3f} for 1 M records; "
+        f"{requests:>10,.0f} requests and ${price:7.3f} for 1 M records; "
         f"{found.requests}",
         flush=True,
     )

@@ -4,7 +4,7 @@
 
 The worker's own policy, sorter, owner, flusher, sealing and keystore; what they store is on disk, or only
 counted, and what Kafka would bring is made as it is taken. One workspace has half of the records, each of the
-others ROUNDS. Prints one line of JSON, a Took.
+others one a round. Prints one line of JSON, a Took.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ from workers.intake.policy import Policy
 from workers.intake.sort import Sorter
 from workers.ledger.assign import claim
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher, Uploads
+from workers.ledger.flush import SEALING_THREADS, Flusher, Uploads
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.succession import LogId
-from workers.roles.archive import SEALING_THREADS, calm_collector
+from workers.roles.archive import calm_collector
 from workers.roles.owner import Limits, Owner
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
@@ -40,7 +40,7 @@ from workers.store.retry import Retry
 from workers.stream.chunk import Chunk
 
 PARTITIONS = 8
-ROUNDS = 3  # records of each small workspace, far apart: each may be in a flush of its own
+ROUNDS = 1  # of the small workspaces
 CHUNK = 1300  # records, as a fetch of 1 MiB brings them
 VALUE = b'{"v":1,"writeKey":"%s","receivedAt":"2026-11-26T10:00:00.000Z","event":{"type":"track","pad":"%s"}}'
 PAD = os.urandom(340).hex().encode()  # 760 bytes a record

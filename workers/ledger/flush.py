@@ -27,6 +27,8 @@ from workers.store.retry import Retry
 
 T = TypeVar("T")
 
+SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
+
 
 class Fenced(StrongroomError):
     """Another writer holds the place of our entry: drop the batch and read the head again."""

@@ -13,12 +13,12 @@ from importlib.metadata import version
 import structlog
 
 from topics import origin_observations, policy_applied, raw_events, rejections
-from workers import opening
+from workers import memory, opening
 from workers.errors import StrongroomError
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, SortLimits
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher, Uploads
+from workers.ledger.flush import SEALING_THREADS, Flusher, Uploads
 from workers.ledger.pack import Compression, Packer
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
@@ -40,7 +40,6 @@ from workers.stream.publish import Publisher
 
 log = structlog.get_logger()
 
-SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
 PUBLISHER_CLOSES = 3.0  # seconds
 DRAIN_MARGIN = 2.0  # seconds that the stream grants the owner's last flush beyond its own limit
 
@@ -70,6 +69,7 @@ async def _archive(settings: Settings) -> None:
         opened.push_async_callback(copy.stop)
         await copy.start()
         log.info("policy_loaded", keys=len(policy), versions=copy.versions())
+        _compare_memory(settings, policy)
         publisher = Publisher(surroundings.connection)
         await publisher.start()
         opened.push_async_callback(_closed, publisher)
@@ -148,6 +148,15 @@ async def _archive(settings: Settings) -> None:
             lambda: owner.failed,
         )
     log.info("stopped")
+
+
+def _compare_memory(settings: Settings, policy: Policy) -> None:
+    """Killed for its memory, a worker would only do the same work again."""
+    most, allowed = memory.bound(settings, len(policy), len(policy.workspaces)), memory.limit()
+    if allowed is None or most <= allowed:
+        log.info("memory_bound", bytes=most, limit=allowed)
+    else:
+        log.warning("memory_limit_low", bytes=most, limit=allowed, remedy=memory.REMEDY)
 
 
 async def _closed(publisher: Publisher) -> None:

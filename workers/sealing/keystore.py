@@ -26,6 +26,7 @@ from workers.sealing.unit_rows import new_row, unwrapped
 from workers.sealing.workspaces import Workspaces, missing, usable
 from workers.store.port import Store
 
+UNITS_MAX = 20_000  # keys that are kept
 POLL_EVERY = 60.0  # seconds at most between looks at the tombstone log
 POLL_AGAIN = 5.0  # seconds after a look that failed
 
@@ -43,7 +44,7 @@ class Keystore:
         roots: Roots,
         *,
         life: float,
-        units_max: int = 20_000,
+        units_max: int = UNITS_MAX,
         requests: int = 32,
         clock: Callable[[], float] = uptime,
         now: Callable[[], int] = lambda: time.time_ns() // 1_000_000,

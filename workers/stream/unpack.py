@@ -40,7 +40,7 @@ class Unpacking:
     """
 
     def __init__(self, result: Any) -> None:
-        self._result = weakref.proxy(result)  # which holds this
+        self._result: Any = weakref.proxy(result)  # which holds this
         self._batches = batches(result._partition_records)
         self._rest: list[Record] = []  # of the batch that did not fit
         self._end = 0  # of that batch
