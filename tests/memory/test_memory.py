@@ -28,7 +28,7 @@ def archived(folder: Path, workspaces: int, settings: Settings) -> Took:
 
 
 def test_it_stays_within_what_the_settings_allow(tmp_path: Path) -> None:
-    settings = Settings(buffer_bytes_max=128 * MIB, flush_bytes=16 * MIB)
+    settings = Settings(buffer_bytes_max=64 * MIB, flush_bytes=16 * MIB)
     took = archived(tmp_path, 100_000, settings)
     assert took.accepted == took.records
     assert took.objects > 100_000
