@@ -132,6 +132,11 @@ def fill(fleet: Fleet, count: int) -> dict[int, int]:
 
 def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int]:
     """Sends (key, value) pairs, to one partition after the other; the ends of the log then."""
+    return send(fleet, ((number % PARTITIONS, key, value) for number, (key, value) in enumerate(pairs)))
+
+
+def send(fleet: Fleet, placed: Iterable[tuple[int, bytes, bytes]]) -> dict[int, int]:
+    """Sends (partition, key, value); the ends of the log then."""
     ends: Counter[int] = Counter()
     producer = Producer(
         {
@@ -143,8 +148,7 @@ def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int
         }
     )
     topic = f"{fleet.prefix}raw-events"
-    for number, (key, value) in enumerate(pairs):
-        partition = number % PARTITIONS
+    for partition, key, value in placed:
         while True:
             try:
                 producer.produce(topic, value, key, partition)

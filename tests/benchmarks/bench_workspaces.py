@@ -20,16 +20,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from confluent_kafka import Producer
-
 from tests.benchmarks import bench_origins
-from tests.benchmarks.bench_archive import PARTITIONS, Cost, stack
+from tests.benchmarks.bench_archive import PARTITIONS, Cost, send, stack
 from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from tests.system.fleet import Fleet
-from topics import raw_events, workspaces, write_keys
+from topics import workspaces, write_keys
 from workers.sample.load import records
 
 SIZE = 760  # bytes a record
@@ -78,7 +76,7 @@ def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
         os.environ.update(fleet.environment())
         publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
         publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
-        produce(fleet, accounts, count)
+        send(fleet, calls(accounts, count))
         worker = fleet.worker()
         last: dict[str, float] = {}
 
@@ -101,26 +99,6 @@ def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
         # the last look may have come before the last commits
         assert requests["put"] >= found["objects"] - PARTITIONS, (requests, found["objects"])
         return Turn(cost, requests, found["objects"], found["entries"])
-
-
-def produce(fleet: Fleet, accounts: int, count: int) -> None:
-    producer = Producer(
-        {
-            "bootstrap.servers": fleet.bootstrap,
-            "acks": "all",
-            "linger.ms": 50,
-            "compression.type": "lz4",
-            "queue.buffering.max.messages": 500_000,
-        }
-    )
-    for partition, key, value in calls(accounts, count):
-        while True:
-            try:
-                producer.produce(fleet.prefix + raw_events.NAME, value, key, partition)
-                break
-            except BufferError:
-                producer.poll(0.5)
-    assert producer.flush(300) == 0
 
 
 def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:

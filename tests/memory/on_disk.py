@@ -1,11 +1,12 @@
 """Stores whose objects take no memory of the process that is measured."""
 
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from workers.store.memory import MemoryStore
-from workers.store.port import NO_METADATA, Condition, Got, NotFound, PreconditionFailed, Stat
+from workers.store.port import Got, NotFound, PreconditionFailed, Stat
 
 
 class OnDisk(MemoryStore):
@@ -19,15 +20,7 @@ class OnDisk(MemoryStore):
             "CREATE TABLE objects (name TEXT PRIMARY KEY, body BLOB) WITHOUT ROWID"
         )
 
-    async def put(
-        self,
-        key: str,
-        body: bytes,
-        *,
-        condition: Condition | None = None,
-        metadata: Mapping[str, str] = NO_METADATA,
-        digest: str | None = None,
-    ) -> str:
+    async def put(self, key: str, body: bytes, **options: Any) -> str:
         self.requests["put"] += 1
         try:
             self._rows.execute("INSERT INTO objects VALUES (?, ?)", (key, body))
@@ -61,15 +54,7 @@ class Forgetting(MemoryStore):
         super().__init__("forgetting")
         self.bytes = 0
 
-    async def put(
-        self,
-        key: str,
-        body: bytes,
-        *,
-        condition: Condition | None = None,
-        metadata: Mapping[str, str] = NO_METADATA,
-        digest: str | None = None,
-    ) -> str:
+    async def put(self, key: str, body: bytes, **options: Any) -> str:
         self.requests["put"] += 1
         self.bytes += len(body)
         return '"0"'

@@ -62,7 +62,7 @@ def reasons_of(sorter: Sorter, pages: Sequence[tuple[str | None, str | None]]) -
     for page in pages:
         into = Sorting()
         sorter.sort([Record(value_of(page))], now=NOW, into=into)
-        ((reasons),) = into.counts.values()
+        (reasons,) = into.counts.values()
         found.extend(reasons)
     return found
 
