@@ -121,7 +121,7 @@ async def _cleared(store: Store, where: str, retry: Retry) -> bool:
     Some servers (versitygw) take a delete marker for an object when asked to write only where there is none;
     S3 does not. Each version is named, so what another worker writes meanwhile stays.
     """
-    found = await _versions(store, where)
+    found = await _versions(store, where, retry)
     if not found:
         return True  # another worker was here between our write and this look
     if not next(version for version in found if version.is_latest).delete_marker:
@@ -130,14 +130,17 @@ async def _cleared(store: Store, where: str, retry: Retry) -> bool:
         versions = [version for version in found if version.delete_marker is marker]
         # one that another worker purged at the same time is refused too
         if await retry.call(partial(store.purge, versions)):
-            left = {version.version_id for version in await _versions(store, where)}
+            left = {version.version_id for version in await _versions(store, where, retry)}
             if any(version.version_id in left for version in versions):
                 return False
     return True
 
 
-async def _versions(store: Store, where: str) -> list[Version]:
-    return [version async for version in store.versions(where) if version.key == where]
+async def _versions(store: Store, where: str, retry: Retry) -> list[Version]:
+    async def attempt() -> list[Version]:
+        return [version async for version in store.versions(where) if version.key == where]
+
+    return await retry.call(attempt)
 
 
 async def step(store: Store, stood: Stood, following: Pending, retry: Retry) -> Stood:

@@ -72,3 +72,12 @@ async def test_what_is_none_is_refused(body: bytes) -> None:
     await store.put(names.pending(UNIT), body)
     with pytest.raises(Fatal, match="no disposal under way"):
         await pending.read(store, UNIT, retry())
+
+
+async def test_a_look_for_ended_records_that_fails_is_taken_again() -> None:
+    store = MemoryStore(versioned=True)
+    await pending.begin(store, BEGUN, retry())
+    await pending.end(store, UNIT, retry())
+    store.faults.add(Fault.SLOW_DOWN, operation="versions", times=2)
+    assert await pending._cleared(store, names.pending(UNIT), retry())
+    assert [version async for version in store.versions(names.PENDING)] == []
