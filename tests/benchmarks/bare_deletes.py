@@ -1,14 +1,13 @@
-"""What a server lists and deletes at most: prepared bodies, a connection a thread, and no more than a look at
-the answer."""
+"""What a server deletes at most: each thread lists a page of a folder's versions and deletes it, folder after
+folder, with no more than a look at the answers."""
 
 import base64
 import http.client
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import md5
-from itertools import groupby
-from typing import NamedTuple
 from urllib.parse import urlsplit
 from xml.sax.saxutils import escape
 
@@ -19,56 +18,38 @@ from botocore.credentials import Credentials  # type: ignore[import-untyped]  # 
 from tests.stack.s3 import ACCESS_KEY, REGION, SECRET_KEY
 from workers.store.sigv4 import query_of
 
-PAGE = 1000  # keys a request
+KEY = re.compile(rb"<Version>.*?<Key>([^<]*)</Key>", re.DOTALL)
 
 
-class Page(NamedTuple):
-    folder: str
-    after: str  # the last key of the page before, or nothing
-    keys: Sequence[str]
+def seconds_to_empty(endpoint: str, bucket: str, folders: Sequence[str], at_once: int) -> tuple[float, int]:
+    """And how many versions were deleted. Keys are those of `bench_retention`: nothing in them is escaped."""
 
-
-def seconds_to_delete(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> float:
-    asked = [("POST", "delete=", _body(page.keys)) for page in _pages(keys)]
-    return _seconds(endpoint, bucket, asked, at_once)
-
-
-def seconds_to_list(endpoint: str, bucket: str, keys: Sequence[str], at_once: int) -> float:
-    """Their versions. Before they are deleted: versitygw may answer 500 to a listing meanwhile."""
-    return _seconds(endpoint, bucket, [("GET", _listing(page), None) for page in _pages(keys)], at_once)
-
-
-def _pages(keys: Sequence[str]) -> Iterator[Page]:
-    for folder, found in groupby(sorted(keys), key=lambda key: key[: key.rindex("/") + 1]):
-        own = list(found)
-        for at in range(0, len(own), PAGE):
-            yield Page(folder, own[at - 1] if at else "", own[at : at + PAGE])
-
-
-def _seconds(
-    endpoint: str, bucket: str, requests: Sequence[tuple[str, str, bytes | None]], at_once: int
-) -> float:
-    def work(number: int) -> None:
+    def work(number: int) -> int:
         at = urlsplit(endpoint)
         connection = http.client.HTTPConnection(at.hostname or "", at.port)
-        for request in requests[number::at_once]:
-            said = _asked(connection, endpoint, bucket, *request)
-            assert b"<Error>" not in said, said[:500]
+        deleted = 0
+        for folder in folders[number::at_once]:
+            asked = query_of({"versions": "", "prefix": folder})
+            while keys := KEY.findall(_said(connection, endpoint, bucket, "GET", asked)):
+                said = _said(connection, endpoint, bucket, "POST", "delete=", _body(keys))
+                assert b"<Error>" not in said, said[:500]
+                deleted += len(keys)
         connection.close()
+        return deleted
 
     began = time.perf_counter()
     with ThreadPoolExecutor(at_once) as threads:
-        list(threads.map(work, range(at_once)))
-    return time.perf_counter() - began
+        deleted = sum(threads.map(work, range(at_once)))
+    return time.perf_counter() - began, deleted
 
 
-def _asked(
+def _said(
     connection: http.client.HTTPConnection,
     endpoint: str,
     bucket: str,
     method: str,
     query: str,
-    body: bytes | None,
+    body: bytes | None = None,
 ) -> bytes:
     url = f"{endpoint}/{bucket}?{query}"
     headers = {} if body is None else {"Content-MD5": _md5(body)}
@@ -81,13 +62,10 @@ def _asked(
     return said
 
 
-def _listing(page: Page) -> str:
-    asked = {"versions": "", "prefix": page.folder}
-    return query_of(asked | {"key-marker": page.after} if page.after else asked)
-
-
-def _body(keys: Sequence[str]) -> bytes:
-    objects = "".join(f"<Object><Key>{escape(key)}</Key><VersionId>null</VersionId></Object>" for key in keys)
+def _body(keys: Sequence[bytes]) -> bytes:
+    objects = "".join(
+        f"<Object><Key>{escape(key.decode())}</Key><VersionId>null</VersionId></Object>" for key in keys
+    )
     return f"<Delete><Quiet>true</Quiet>{objects}</Delete>".encode()
 
 

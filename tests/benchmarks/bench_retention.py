@@ -5,10 +5,10 @@
 On a real S3-protocol server, without Kafka. Every object is due. The ledger's entries, the policy and the
 keys are the project's own; the objects are files of 100 bytes that are put into the server's folder, for
 their content is never read. What is measured is a process of its own, whose clock is moved over the waits.
-Beside it, in the same run: the same server asked for as many deletions a request, as many requests at once,
-of as many other objects under the same names, by a client that knows their keys and does nothing else; and
-for their list, as whoever deletes versions must ask. All is on disk when it begins.
-On a busy machine look at CPU: of the process that is measured, and of the server.
+Beside it, in the same run: the same server emptied of as many other objects under the same names by a client
+that lists a page, deletes it, and does nothing else; with as many folders at once as the worker had units,
+and as it had deletions. All is on disk when each begins. On a busy machine look at CPU: of the process that
+is measured, and of the server.
 """
 
 import argparse
@@ -16,17 +16,18 @@ import asyncio
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from tests.benchmarks.bare_deletes import seconds_to_delete, seconds_to_list
+from tests.benchmarks.bare_deletes import seconds_to_empty
 from tests.benchmarks.counted import Counted
 from tests.contract.keystore.world import ROOT
 from tests.stack import ladder
@@ -80,6 +81,7 @@ def main() -> None:
     if asked.measure:
         print(json.dumps(asyncio.run(measured(*json.loads(asked.measure)))))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the server is closed
     binary = ladder.STACK / "bin" / "versitygw"
     s3 = s3_on(ladder.Rung("native", str(binary), "versitygw"))
     try:
@@ -94,13 +96,15 @@ def main() -> None:
             f"{time.perf_counter() - began:.0f} s",
             flush=True,
         )
-        bucket, keys = lay_bare(s3, root, root / buckets[1])
+        folders = folders_of(root / buckets[1])
         os.sync()
         before = cpu_of(s3)
         found = child(s3, buckets)
         found["the server's CPU"] = f"{cpu_of(s3) - before:.1f} s"
         show(found, count)
-        limit(s3, bucket, keys, found["most at once"])
+        for at_once in (AT_ONCE, found["most at once"]):
+            assert isinstance(at_once, int)
+            limit(s3, root, folders, at_once)
     finally:
         s3.close()
 
@@ -123,31 +127,29 @@ def show(found: dict[str, object], count: int) -> None:
     assert found["objects deleted"] == found["objects planned"] == count
 
 
-def lay_bare(s3: S3, root: Path, like: Path) -> tuple[str, list[str]]:
-    """A bucket that holds what the folder `like` holds; and its keys."""
+def folders_of(bucket: Path) -> dict[str, list[str]]:
+    """Files by folder, both as keys."""
+    return {
+        f"{Path(at).relative_to(bucket)}/": [f"{Path(at).relative_to(bucket)}/{file}" for file in files]
+        for at, _, files in os.walk(bucket / "data")
+        if files
+    }
+
+
+def limit(s3: S3, root: Path, folders: Mapping[str, Sequence[str]], at_once: int) -> None:
     bucket = s3.bucket()
-    keys: list[str] = []
-    for folder, _, files in os.walk(like / "data"):
-        where = Path(folder).relative_to(like)
-        (root / bucket / where).mkdir(parents=True)
-        own = [f"{where}/{file}" for file in files]
-        _write(root / bucket, own)
-        keys += own
-    return bucket, keys
-
-
-def limit(s3: S3, bucket: str, keys: Sequence[str], at_once: object) -> None:
-    assert isinstance(at_once, int)
-    taken = 0.0
-    for what, seconds_to in (("listed", seconds_to_list), ("deleted", seconds_to_delete)):
-        before = cpu_of(s3)
-        seconds = seconds_to(s3.endpoint, bucket, keys, at_once)
-        taken += seconds
-        print(
-            f"the server alone, {at_once} requests at once: {len(keys):,} versions {what} in "
-            f"{seconds:.1f} s, {len(keys) / seconds:,.0f}/s, {cpu_of(s3) - before:.1f} s of its CPU"
-        )
-    print(f"the server alone, both: {len(keys) / taken:,.0f}/s")
+    for folder, keys in folders.items():
+        (root / bucket / folder).mkdir(parents=True)
+        _write(root / bucket, keys)
+    os.sync()
+    before = cpu_of(s3)
+    seconds, deleted = seconds_to_empty(s3.endpoint, bucket, list(folders), at_once)
+    assert deleted == sum(map(len, folders.values())), deleted
+    print(
+        f"the server alone, {at_once} folders at once: {deleted:,} versions listed and deleted in "
+        f"{seconds:.1f} s, {deleted / seconds:,.0f}/s, {cpu_of(s3) - before:.1f} s of its CPU",
+        flush=True,
+    )
 
 
 def cpu_of(s3: S3) -> float:
