@@ -5,7 +5,7 @@ and each record counted. Peers do less: none encrypts, and those in Python promi
 slow ones get fewer records: the figures are a record's. Flink needs Maven, Quix Streams an environment of its
 own; the first run gets both.
 
-    python -m tests.benchmarks.bench_peers [--profile segment|small] [--records N] [--only floor,flink,…]
+    python -m tests.benchmarks.bench_peers [--profile segment|browser|small] [--records N] [--only NAMES]
 """
 
 import argparse

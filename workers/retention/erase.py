@@ -1,6 +1,5 @@
 """Deletes objects in all versions, with their delete markers, and looks whether they are gone."""
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -131,31 +130,42 @@ class _Folder:
             )
 
     async def _purge_what_is_there(self) -> int:
-        """Lists once, and deletes behind the listing. Returns how many versions it found."""
-        found = 0
-        purging: set[asyncio.Task[None]] = set()
-        try:
-            async for page in self._pages():
-                found += len(page)
-                for version in page:
-                    if (version.key, version.version_id) not in self._seen:
-                        self._seen.add((version.key, version.version_id))
-                        self._wanted[version.key].count(version, 1)
-                while len(purging) >= self._pace.allowed:
-                    done, purging = await asyncio.wait(purging, return_when=asyncio.FIRST_COMPLETED)
-                    for each in done:
-                        each.result()
-                purging.add(asyncio.create_task(self._purge(page)))
-            await asyncio.gather(*purging)
-        finally:
-            for each in purging:
-                each.cancel()
-            await asyncio.gather(*purging, return_exceptions=True)
+        """Deletes page by page. Returns how many versions it found.
+
+        A page of which nothing stays is followed by a listing from the same place: behind a marker, a server
+        on a file system (versitygw) reads all that sorts before it, folders of others too.
+        """
+        found, begins = 0, ""
+        listing = self._listing(begins)
+        while page := await listing.page():
+            found += len(page)
+            fresh = self._count(page)
+            gone = await self._purge(page)
+            if listing.ended:
+                break
+            if fresh and gone and not listing.passed_others:
+                listing = self._listing(begins)
+            else:
+                begins = listing.whole
         return found
 
-    async def _purge(self, versions: list[Version]) -> None:
-        """What was kept for a reason that may pass is sent again, a few times; what is kept is noted."""
-        left = versions
+    def _count(self, page: list[Version]) -> bool:
+        """Whether none of them was counted before: what comes again was not deleted, whatever was said."""
+        fresh = True
+        for version in page:
+            named = (version.key, version.version_id)
+            if named in self._seen:
+                fresh = False
+            else:
+                self._seen.add(named)
+                self._wanted[version.key].count(version, 1)
+        return fresh
+
+    async def _purge(self, versions: list[Version]) -> bool:
+        """Whether all are gone. What was kept for a reason that may pass is sent again, a few times; what is
+        kept is noted.
+        """
+        left, stays = versions, False
         for attempt in range(SENDS):
             if attempt:
                 await self._retry.sleep(self._retry.wait(attempt))
@@ -168,11 +178,13 @@ class _Folder:
                 of = self._wanted[key].kept
                 if key in of or len(of) < EXAMPLES:
                     of[key] = why
+            stays = stays or any(cause_of(why) is not Cause.UNAVAILABLE for why in kept.values())
             left = [
                 each for each in left if each.key in kept and cause_of(kept[each.key]) is Cause.UNAVAILABLE
             ]
             if not left:
-                return
+                break
+        return not left and not stays
 
     async def _request(self, versions: list[Version]) -> Mapping[str, str]:
         async with self._pace.turn():
@@ -184,7 +196,8 @@ class _Folder:
     async def _look_again(self) -> None:
         """What is still listed was not deleted, whatever the server said."""
         left: set[tuple[str, str]] = set()
-        async for page in self._pages():
+        listing = self._listing("")
+        while page := await listing.page():
             for version in page:
                 named = (version.key, version.version_id)
                 if named in self._seen:
@@ -208,33 +221,50 @@ class _Folder:
         whys = [why for result in self._results() for why in result.kept.values()]
         return any(cause_of(why) is not Cause.UNAVAILABLE for why in whys)
 
-    async def _pages(self) -> AsyncIterator[list[Version]]:
-        """Versions of what is wanted, 1,000 at a time. A listing that fails goes on behind the last key that
-        was whole, so that a version may come twice."""
-        whole = current = ""
-        listing: AsyncIterator[Version] | None = None
+    def _listing(self, after: str) -> "_Listing":
+        return _Listing(self._store, self._folder, self._wanted, self._retry, after)
 
-        async def following() -> tuple[list[Version], str, str]:
-            nonlocal listing
-            before, at, found = whole, current, []
-            if listing is None:
-                listing = self._store.versions(self._folder, after=whole)
-            try:
-                async for version in listing:
-                    if version.key != at:
-                        before, at = at, version.key
-                    if version.key in self._wanted:
-                        found.append(version)
-                        if len(found) == AT_ONCE:
-                            break
-            except Retryable:
-                listing = None
-                raise
-            return found, before, at
 
-        while True:
-            page, whole, current = await self._retry.call(following)
-            if page:
-                yield page
-            if len(page) < AT_ONCE:
-                return
+class _Listing:
+    """Versions of what is wanted of a folder, behind the key `after`.
+
+    One that fails goes on behind the last key that was whole, so that a version may come twice.
+    """
+
+    def __init__(self, store: Store, folder: str, wanted: Collection[str], retry: Retry, after: str) -> None:
+        self.whole = after  # a key behind which the next listing may begin
+        self.ended = False
+        self.passed_others = False  # in the last page's course
+        self._current = ""
+        self._store = store
+        self._folder = folder
+        self._wanted = wanted
+        self._retry = retry
+        self._listed: AsyncIterator[Version] | None = None
+
+    async def page(self) -> list[Version]:
+        """1,000 of them; fewer at the end."""
+        if self.ended:
+            return []
+        page, self.whole, self._current, self.passed_others = await self._retry.call(self._following)
+        self.ended = len(page) < AT_ONCE
+        return page
+
+    async def _following(self) -> tuple[list[Version], str, str, bool]:
+        whole, current, others, found = self.whole, self._current, False, list[Version]()
+        if self._listed is None:
+            self._listed = self._store.versions(self._folder, after=whole)
+        try:
+            async for version in self._listed:
+                if version.key != current:
+                    whole, current = current or whole, version.key
+                if version.key in self._wanted:
+                    found.append(version)
+                    if len(found) == AT_ONCE:
+                        break
+                else:
+                    others = True
+        except Retryable:
+            self._listed = None
+            raise
+        return found, whole, current, others

@@ -5,13 +5,21 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from tests.benchmarks import bench_archive
 from tests.benchmarks.bench_archive import Cost
-from tests.benchmarks.peers.workload import KEYS, WORKSPACES, Profile, dropped_keys, keys_of
+from tests.benchmarks.peers.workload import (
+    KEYS,
+    WORKSPACES,
+    Profile,
+    dropped_keys,
+    host_of,
+    keys_of,
+)
 from tests.system.fleet import COMMAND, Fleet
 from topics.workspaces import Source, SourceType
 from workers.by import By
@@ -26,7 +34,7 @@ SOURCES = KEYS // WORKSPACES
 
 
 def set_up(fleet: Fleet, profile: Profile) -> None:
-    """The workspaces and their keys, those on the drop list revoked."""
+    """The workspaces and their keys, revoked if on the drop list; and the sites of browsers."""
     os.environ.update(fleet.environment())
     asyncio.run(_set_up(profile))
     for key in dropped_keys(profile):
@@ -35,12 +43,19 @@ def set_up(fleet: Fleet, profile: Profile) -> None:
 
 async def _set_up(profile: Profile) -> None:
     by = By("bench", "bench", "bench", now=time.time_ns() // 1_000_000)
-    sources = tuple(Source(id=f"s{number}", type=SourceType.SERVER) for number in range(SOURCES))
     async with open_policy(Settings.load()) as books:
         for workspace in range(WORKSPACES):
-            await set_workspace(books, f"w{workspace}", lambda w: replace(w, sources=sources), by)
+            sources = tuple(_source(profile, number, workspace) for number in range(SOURCES))
+            await set_workspace(books, f"w{workspace}", partial(replace, sources=sources), by)
         for number, key in enumerate(keys_of(profile)):
             await add_key(books, key, f"w{number % WORKSPACES}", f"s{number // WORKSPACES}", by)
+
+
+def _source(profile: Profile, number: int, workspace: int) -> Source:
+    if not profile.browsers:
+        return Source(id=f"s{number}", type=SourceType.SERVER)
+    own = host_of(number * WORKSPACES + workspace)
+    return Source(id=f"s{number}", type=SourceType.BROWSER, allowed_origins=(own,))
 
 
 def archive(given: "Given") -> Cost:

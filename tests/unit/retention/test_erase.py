@@ -60,6 +60,65 @@ async def test_a_thousand_a_request() -> None:
     assert store.requests["delete"] == 3
 
 
+class Listed(MemoryStore):
+    """Notes where each listing begins."""
+
+    def __init__(self) -> None:
+        super().__init__("listed", versioned=True)
+        self.begun: list[str] = []
+
+    async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
+        self.begun.append(after)
+        async for version in super().versions(prefix, after=after):
+            yield version
+
+
+MANY = [f"{FOLDER}{number:05d}" for number in range(3 * AT_ONCE)]
+
+
+async def test_where_all_goes_no_listing_begins_behind_a_marker() -> None:
+    store = Listed()
+    await filled(store, MANY)
+    assert (await erase(store, MANY, retry())).clean
+    assert set(store.begun) == {""}
+
+
+async def test_what_lies_before_it_is_not_listed_again_and_again() -> None:
+    """Of others', in front: each page of theirs is read once a round, and not once a deletion."""
+    store = Listed()
+    others = [f"{FOLDER}.{number:05d}" for number in range(3 * AT_ONCE)]
+    await filled(store, [*others, *MANY])
+    erased = await erase(store, MANY, retry())
+    assert (erased.clean, erased.versions) == (True, len(MANY))
+    assert await there(store) == others
+    assert len(store.begun) <= 5
+    assert store.begun.count("") == 2 + 1  # a round, the look behind it, and this test's
+
+
+async def test_of_a_key_with_many_locked_versions_the_others_go() -> None:
+    store = Locked(KEYS[0], "AccessDenied: WORM")
+    for _ in range(2 * AT_ONCE):
+        await store.put(KEYS[0], b"locked")
+    await filled(store, KEYS[1:])
+    erased = await erase(store, KEYS, retry())
+    assert (erased.left, erased.versions, erased.cause) == (2 * AT_ONCE, len(KEYS) - 1, Cause.OBJECT_LOCK)
+
+
+async def test_a_server_that_lies_is_not_believed_for_ever() -> None:
+    store = Lying("lying", versioned=True)
+    await filled(store, MANY)
+    erased = await erase(store, MANY, retry())
+    assert (erased.clean, erased.left, erased.versions) == (False, len(MANY), 0)
+    assert store.requests["versions"] < 100
+
+
+class Lying(MemoryStore):
+    """Says of all that it is deleted, and keeps it."""
+
+    async def purge(self, versions: Sequence[Version]) -> Mapping[str, str]:
+        return {}
+
+
 async def test_groups_are_counted_apart_in_one_pass() -> None:
     store = await filled(MemoryStore(versioned=True), [f"{FOLDER}{number:05d}" for number in range(30)])
     await store.put(f"{FOLDER}00003", b"again")
