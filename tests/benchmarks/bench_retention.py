@@ -6,8 +6,9 @@ On a real S3-protocol server, without Kafka. Every object is due. The ledger's e
 keys are the project's own; the objects are files of 100 bytes that are put into the server's folder, for
 their content is never read. What is measured is a process of its own, whose clock is moved over the waits.
 Beside it, in the same run: the same server emptied of as many other objects under the same names by a client
-that lists a page, deletes it, and does nothing else, with as many folders at once as the worker has units. All
-is on disk when each begins. On a busy machine look at CPU: of the process that is measured, and of the server.
+that lists a page, deletes it, and does nothing else, with as many folders at once as the worker has units.
+All is on disk when each begins. On a busy machine look at CPU: of the process that is measured, and of the
+server.
 """
 
 import argparse
