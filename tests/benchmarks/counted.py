@@ -49,18 +49,18 @@ class Counted:
         self._count("list")
         found = 0
         async for stat in self._store.list(prefix, after=after, limit=limit):
-            found += 1
-            if found % PAGE == 0 and found != limit:
+            if found and found % PAGE == 0:
                 self._count("list")
+            found += 1
             yield stat
 
     async def versions(self, prefix: str, *, after: str = "") -> AsyncIterator[Version]:
         self._count("list versions")
         found = 0
         async for version in self._store.versions(prefix, after=after):
-            found += 1
-            if found % PAGE == 0:
+            if found and found % PAGE == 0:
                 self._count("list versions")
+            found += 1
             yield version
 
     async def delete(self, keys: Sequence[str]) -> Mapping[str, str]:
