@@ -36,7 +36,6 @@ from tests.system.fleet import COMMAND, Fleet
 from topics.workspaces import Source, SourceType
 from workers.by import By
 from workers.cli.policy import open_policy
-from workers.intake.sort import join_lines
 from workers.ledger.policy_commands import add_key, set_workspace
 from workers.sample.load import load_keys, records
 from workers.settings import Settings
@@ -189,7 +188,7 @@ async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: i
         async def put(lines: list[bytes]) -> None:
             async with places:
                 key = AESGCM(secrets.token_bytes(32))
-                sealed = key.encrypt(b"\x01" * 12, compress(join_lines(lines)), None)
+                sealed = key.encrypt(b"\x01" * 12, compress(b"\n".join((*lines, b""))), None)
                 await store.put(f"floor/{uuid.uuid4().hex}", sealed, condition=IF_ABSENT)
 
         await asyncio.gather(*map(put, groups[partition].values()))

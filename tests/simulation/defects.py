@@ -12,6 +12,7 @@ from unittest import mock
 from tests.simulation.loop import PROCESS
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
+from workers.intake.lines import Lines
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
 from workers.ledger.entries import FIRST_INCARNATION
@@ -170,7 +171,7 @@ def own_genesis() -> Iterator[None]:
 def seal_again() -> Iterator[None]:
     """An upload that is tried again is sealed again, and whatever holds the name is taken for it."""
 
-    async def upload(flusher: Flusher, group: Group, lines: list[bytes], key: str) -> Any:
+    async def upload(flusher: Flusher, group: Group, lines: Lines, key: str) -> Any:
         async def once() -> Made:
             made = await flusher._made(group, lines, key)
             with suppress(PreconditionFailed):
@@ -181,7 +182,7 @@ def seal_again() -> Iterator[None]:
 
         async with flusher.uploads:
             made = await flusher.retry.call(once)
-        return upload_of(group, key, len(lines), made)
+        return upload_of(group, key, lines.records, made)
 
     with mock.patch.object(Flusher, "_upload", upload):
         yield

@@ -20,6 +20,7 @@ from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, STORED, Clock, D
 from workers.intake.envelope import Envelope, Unreadable
 from workers.intake.facts import page_inputs
 from workers.intake.kept import DAY, PLATFORM_TERMS
+from workers.intake.lines import Lines
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals, Tally
 from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
@@ -65,6 +66,7 @@ class Sorting:
         "counts",
         "last",
         "lines",
+        "pieces",
         "plain_bytes",
         "refused",
         "unknown_refused",
@@ -72,10 +74,11 @@ class Sorting:
     )
 
     def __init__(self, of_partition: Allowances | None = None) -> None:
-        self.lines: dict[Group, list[bytes]] = {}  # one JSON text each, without a line break
+        self.lines: dict[Group, Lines] = {}
+        self.pieces = 0  # that `lines` are made of, at most
         self.counts: dict[Disposition, dict[str, int]] = {}  # disposition → reason → records
         self.value_bytes = 0  # of the records as they came
-        self.plain_bytes = 0  # of `lines` as join_lines joins them
+        self.plain_bytes = 0  # of `lines` as NDJSON
         self.last: tuple[int, bytes] | None = None  # offset and value of the newest record
         self.allowances = of_partition or allowances.fresh()
         self.unknown_refused: dict[str, Outcome] = {}  # of keys that nobody knows, and one for all others
@@ -87,13 +90,12 @@ class Sorting:
 
     def keep(self, group: Group, lines: list[bytes]) -> None:
         """The next lines of the group, in the order of their records' offsets."""
-        self.lines.setdefault(group, []).extend(lines)
+        kept = self.lines.get(group)
+        if kept is None:
+            kept = self.lines[group] = Lines()
+        kept.extend(lines)
+        self.pieces += 1
         self.plain_bytes += sum(map(len, lines)) + len(lines)
-
-
-def join_lines(lines: Sequence[bytes]) -> bytes:
-    """NDJSON: each line and its line feed."""
-    return b"\n".join((*lines, b""))
 
 
 Pending = defaultdict[Outcome, list[bytes]]

@@ -11,7 +11,7 @@ from typing import NamedTuple, TypeVar
 from workers.errors import Poison, Retryable, StrongroomError
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Group
-from workers.intake.sort import join_lines
+from workers.intake.lines import Lines
 from workers.ledger import entries
 from workers.ledger.chain import append
 from workers.ledger.disposed_units import Keys, UnitSealer, disposed_among
@@ -115,9 +115,9 @@ class Flusher:
         return await self.upload(batch.sorting.lines, name)
 
     async def upload(
-        self, groups: Mapping[Group, list[bytes]], name: Callable[[int, Group], str]
+        self, groups: Mapping[Group, Lines], name: Callable[[int, Group], str]
     ) -> list["Upload"]:
-        """An object of each group, in the order of groups, named by its number and group; empties the lists.
+        """An object of each group, in the order of groups, named by its number and group; empties the lines.
 
         Raises KeyWithdrawn where a group's unit has a key that nobody may use any more.
         """
@@ -143,20 +143,20 @@ class Flusher:
         for _, unit, key in uploads:
             await self._check(unit, key)
 
-    async def _upload(self, group: Group, lines: list[bytes], key: str) -> "Upload":
+    async def _upload(self, group: Group, lines: Lines, key: str) -> "Upload":
         async with self.uploads:
             made = await self.retry.call(lambda: self._made(group, lines, key))
-            records = len(lines)
+            records = lines.records
             lines.clear()  # the memory goes group by group
             await self.retry.call(lambda: self._put(key, made))
         self.uploaded()
         return upload_of(group, key, records, made)
 
-    async def _made(self, group: Group, lines: list[bytes], key: str) -> "Made":
+    async def _made(self, group: Group, lines: Lines, key: str) -> "Made":
         unit_key = await self._unit_key(unit_of(group))
 
         def make() -> Made:
-            plain = join_lines(lines)
+            plain = lines.ndjson()
             sealed = unit_key.seal(self.packer.pack(plain), key)
             return Made(len(plain), sealed, sha256(sealed.body).hexdigest(), unit_key)
 

@@ -21,6 +21,7 @@ from workers.intake.dispositions import Clock, Disposition, Group
 from workers.intake.facts import Page, exact_inputs, page_inputs
 from workers.intake.kept import DAY, term_of
 from workers.intake.key_states import Refused
+from workers.intake.lines import Lines
 from workers.ledger import line_ranges, live, unit_chain
 from workers.ledger.flush import Flusher
 from workers.ledger.intake_objects import IntakeObjects
@@ -161,7 +162,7 @@ class Quarantine:
         def name(number: int, group: Group) -> str:
             return unit_output(group, head.unit, head.seq + 1, number, attempt, flusher.packer.suffix)
 
-        uploads = await flusher.upload({group: chosen.lines}, name) if group else []
+        uploads = await flusher.upload({group: Lines(chosen.lines)}, name) if group else []
         await flusher.check(uploads)
         draft = Draft(
             kind=kind,

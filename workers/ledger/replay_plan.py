@@ -15,6 +15,7 @@ from workers.intake import envelope
 from workers.intake.allowances import Allowances
 from workers.intake.dispositions import DEAD_LETTERS, Disposition, Group
 from workers.intake.kept import DAY
+from workers.intake.lines import Lines
 from workers.intake.policy import FINAL, Policy
 from workers.intake.sort import LOG_APPEND_TIME, Sorter, Sorting
 from workers.ledger import line_ranges
@@ -45,7 +46,7 @@ class Opened(NamedTuple):
 class Plan(NamedTuple):
     consumed: tuple[Consumed, ...]
     counts: Mapping[Became, Mapping[str, int]]
-    groups: Mapping[Group, list[bytes]]  # the outputs' lines
+    groups: Mapping[Group, Lines]  # the outputs
     more: bool  # known keys' records that are left for another entry
     failed: frozenset[Place]  # records that a rule failed on: they stay where they are
 
@@ -148,7 +149,7 @@ def _chosen(
     return chosen, more
 
 
-def _failed(lines: Mapping[Group, Sequence[bytes]]) -> set[int]:
+def _failed(lines: Mapping[Group, Lines]) -> set[int]:
     """Places of the records that became dead letters. An object's line was read before: a rule failed."""
     return {
         int(json.loads(letter)["offset"])

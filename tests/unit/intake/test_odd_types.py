@@ -24,7 +24,7 @@ from workers.intake.facts import Account
 from workers.intake.observing import HashKey, Span, observe
 from workers.intake.policy import Policy
 from workers.intake.samples import Samples
-from workers.intake.sort import Sorter, Sorting, join_lines
+from workers.intake.sort import Sorter, Sorting
 from workers.intake.visit import ODD_BYTES_MAX
 
 OWN, COPY, CALLED = "https://shop.example", "https://copy.example", "https://called.example"
@@ -127,7 +127,7 @@ def test_whatever_an_event_holds_it_is_kept_as_it_came_for_the_reason_of_what_ca
 ) -> None:
     value = encoded(document)
     sorting, _ = archived(value)
-    assert [join_lines(lines) for lines in sorting.lines.values()] == [value + b"\n"]
+    assert [lines.ndjson() for lines in sorting.lines.values()] == [value + b"\n"]
     assert flat(sorting.counts) == flat(archived(encoded(without_odd(document)))[0].counts)
 
 

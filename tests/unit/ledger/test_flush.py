@@ -16,6 +16,7 @@ from tests.unit.ledger.world import (
     retry,
 )
 from workers.intake.batch import Batch
+from workers.intake.lines import Lines
 from workers.ledger import entries
 from workers.ledger.entries import Entry
 from workers.ledger.flush import Fenced
@@ -81,7 +82,7 @@ async def test_a_flush_costs_its_objects_and_one_request() -> None:
     batch = Batch(0)
     for number in range(5):
         group = GROUP._replace(source=f"s{number}")
-        batch.sorting.lines[group] = [b"{}"]
+        batch.sorting.lines[group] = Lines([b"{}"])
     batch.sorting.counts[GROUP.disposition] = {"accepted": 5}
     batch.extend(5, 5, uptime=0.0, oldest=0)
     before = store.requests.total()

@@ -12,6 +12,7 @@ from msgspec import structs
 
 from workers.intake.batch import Batch
 from workers.intake.dispositions import Clock, Disposition, Group
+from workers.intake.lines import Lines
 from workers.ledger import halts
 from workers.ledger.assign import claim
 from workers.ledger.entries import Closing, Opens, Writer, encode
@@ -141,7 +142,7 @@ def batch_of(log: MemoryLog, first: int, end: int, group: Group = GROUP) -> Batc
     batch = Batch(first)
     found = [(offset, log.records[offset]) for offset in range(first, end) if offset in log.records]
     for offset, value in found:
-        batch.sorting.lines.setdefault(group, []).append(value)
+        batch.sorting.lines.setdefault(group, Lines()).extend([value])
         reasons = batch.sorting.counts.setdefault(group.disposition, {})
         reasons["accepted"] = reasons.get("accepted", 0) + 1
         batch.sorting.last = (offset, value)

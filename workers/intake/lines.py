@@ -1,0 +1,37 @@
+"""The lines of a group, as a batch holds them until its flush."""
+
+from collections.abc import Iterator, Sequence
+
+
+class Lines:
+    """JSON texts without line breaks, in their order: a piece of NDJSON a chunk.
+
+    A line is copied out of the record that brought it while the processor has it in its cache. Records that
+    are freed a batch later, a million scattered ones, cost more than all of that copying.
+    """
+
+    __slots__ = ("_pieces", "records")
+
+    def __init__(self, lines: Sequence[bytes] = ()) -> None:
+        self._pieces: list[bytes] = []
+        self.records = 0
+        self.extend(lines)
+
+    def extend(self, lines: Sequence[bytes]) -> None:
+        if lines:
+            self._pieces.append(b"\n".join(lines))
+            self.records += len(lines)
+
+    def __len__(self) -> int:
+        return self.records
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(b"\n".join(self._pieces).split(b"\n") if self._pieces else ())
+
+    def ndjson(self) -> bytes:
+        """Each line and its line feed."""
+        return b"\n".join((*self._pieces, b""))
+
+    def clear(self) -> None:
+        self._pieces.clear()
+        self.records = 0
