@@ -46,6 +46,7 @@ PARTITIONS = 8
 KEYS = 200
 SIZE = 760  # bytes a record
 FLUSH_BYTES = 64 * 1024 * 1024
+LOOK = 0.5  # seconds between two looks at the worker's metrics, which cost it CPU
 
 
 class Cost(NamedTuple):
@@ -219,10 +220,10 @@ def archive(fleet: Fleet, ends: dict[int, int], count: int, flush_bytes: int = F
     while worker.metric("strongroom_records_in_total") == 0:
         assert worker.process.poll() is None, worker.log()
         began = time.perf_counter()
-        time.sleep(0.02)
+        time.sleep(0.1)
     while worker.metric("strongroom_records_total") < count:
         assert worker.process.poll() is None, worker.log()
-        time.sleep(0.2)
+        time.sleep(LOOK)
     seconds = time.perf_counter() - began
     rss = int(next(
         text.split()[1] for text in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
