@@ -1,6 +1,7 @@
 """What many workspaces cost beside few: records/s, CPU, memory, requests to S3 and their price, in one run.
 
-    python -m tests.benchmarks.bench_workspaces [--workspaces 10,50,1000,10000,100000] [--records 400000]
+    python -m tests.benchmarks.bench_workspaces [--workspaces 10,50,1000,10000,100000] [--records 400000] \
+        [--plot FILE.png]
 
 One workspace, the whale, has half of the records; the others share the rest evenly, each at least one. A
 workspace's records are on one partition, as Kafka's keys have it; the whale's are on all. Each turn has a
@@ -22,6 +23,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import bench_origins
 from tests.benchmarks.bench_archive import PARTITIONS, Cost, send, stack
+from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
 from tests.stack import ladder
@@ -56,14 +58,31 @@ def main() -> None:
     )
     parser.add_argument("--workspaces", default="10,50,1000,10000,100000")
     parser.add_argument("--records", type=int, default=400_000, help="at least; twice the workspaces if more")
+    parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     bench_origins.WITHIN = 3000.0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     with stack() as (bootstrap, s3):
         print(f"{SIZE} bytes a record, {PARTITIONS} partitions; {ladder.said()}", flush=True)
-        for accounts in map(int, asked.workspaces.split(",")):
+        numbers = [int(number) for number in asked.workspaces.split(",")]
+        rows: list[tuple[float, float, float, float]] = []
+        for accounts in numbers:
             count = max(asked.records, 2 * accounts)
-            show(accounts, count, turn(bootstrap, s3, accounts, count))
+            found = turn(bootstrap, s3, accounts, count)
+            show(accounts, count, found)
+            cost = found.cost
+            rows.append(
+                (count / cost.seconds, cost.cpu / count * 1e6, cost.rss / 2**20, dollars(found, count))
+            )
+    if asked.plot:
+        names = ("records/s", "CPU µs a record", "MiB RSS", "$ for 1 M records")
+        series = [
+            Series(name, values, logarithmic=name.startswith("$"))
+            for name, values in zip(names, zip(*rows, strict=True), strict=True)
+        ]
+        draw(
+            asked.plot, f"{SIZE} bytes a record, half of them one workspace's", "workspaces", numbers, series
+        )
 
 
 def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
@@ -110,15 +129,18 @@ def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:
         yield (number // 2 if whose == 0 else small) % PARTITIONS, key, value.replace(drawn, key, 1)
 
 
+def dollars(found: Turn, count: int) -> float:
+    """For the requests of 1 M records."""
+    return sum(PRICES[operation] * asked for operation, asked in found.requests.items()) * 1e6 / count
+
+
 def show(accounts: int, count: int, found: Turn) -> None:
-    million = 1e6 / count
-    price = sum(PRICES[operation] * asked for operation, asked in found.requests.items()) * million
-    requests = sum(found.requests.values()) * million
+    requests = sum(found.requests.values()) * 1e6 / count
     print(
         f"{accounts:>7,} workspaces {count:>9,} records {count / found.cost.seconds:>8,.0f} records/s "
         f"{found.cost.cpu / count * 1e6:7.2f} CPU µs/record {found.cost.rss / 2**20:5.0f} MiB RSS "
         f"{found.objects:>7,} objects {found.entries:>4} entries "
-        f"{requests:>10,.0f} requests and ${price:7.3f} for 1 M records; "
+        f"{requests:>10,.0f} requests and ${dollars(found, count):7.3f} for 1 M records; "
         f"{found.requests}",
         flush=True,
     )

@@ -1,0 +1,112 @@
+"""The same records by 1, 2, 4 and 8 workers: records/s, CPU µs a record, memory, in one run.
+
+    python -m tests.benchmarks.bench_scaling [--workers 1,2,4,8] [--records 2000000] [--plot FILE.png]
+
+A turn has a fleet of its own, whose workers are started together on a log that is full, and is measured from
+the first record that one of them has taken until all are committed, with what they make of their group's
+rebalances. `verify` must find every record. CPU is user + system of all workers from start to exit. Kafka and
+S3 have the same cores: where these are few, records/s end where the cores do, and CPU a record says what a
+worker more costs.
+"""
+
+import argparse
+import resource
+import signal
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from tests.benchmarks.bench_archive import (
+    FLUSH_BYTES,
+    KEYS,
+    LOOK,
+    PARTITIONS,
+    SIZE,
+    Cost,
+    fill,
+    set_up,
+    stack,
+)
+from tests.benchmarks.bench_origins import peak_of
+from tests.benchmarks.plot import Series, draw
+from tests.stack import ladder
+from tests.stack.s3 import S3
+from tests.system.fleet import Fleet, Worker
+
+WITHIN = 900.0  # seconds for a turn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--workers", default="1,2,4,8")
+    parser.add_argument("--records", type=int, default=2_000_000)
+    parser.add_argument("--plot", type=Path)
+    asked = parser.parse_args()
+    numbers = [int(number) for number in asked.workers.split(",")]
+    count: int = asked.records
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
+    found: list[Cost] = []
+    with stack() as (bootstrap, s3):
+        title = f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; {ladder.said()}"
+        print(title, flush=True)
+        for number in numbers:
+            found.append(cost := turn(bootstrap, s3, number, count))
+            print(
+                f"{number} workers {count / cost.seconds:>10,.0f} records/s {cost.cpu / count * 1e6:6.2f} "
+                f"CPU µs/record {cost.rss / 2**20:6,.0f} MiB RSS in all {cost.seconds:6.1f} s",
+                flush=True,
+            )
+    if asked.plot:
+        speed = Series("records/s", [count / cost.seconds for cost in found])
+        cpu = Series("CPU µs a record", [cost.cpu / count * 1e6 for cost in found])
+        memory = Series("MiB RSS, all workers", [cost.rss / 2**20 for cost in found])
+        draw(asked.plot, title, "workers", numbers, [speed, cpu, memory])
+
+
+def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = f"n{uuid.uuid4().hex[:8]}-"
+        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
+        fleet.settings |= {"STRONGROOM_FLUSH_BYTES": str(FLUSH_BYTES), "STRONGROOM_FLUSH_INTERVAL": "10"}
+        fleet.create()
+        set_up(fleet)
+        fill(fleet, count)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        workers = [fleet.worker(f"worker-{each}") for each in range(number)]
+        try:
+            seconds = until_committed(workers, count)
+            rss = sum(map(peak_of, workers))
+        finally:
+            fleet.close()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        report = fleet.json("verify")
+        assert report["clean"] and report["offsets"] == count, report
+        assert report["records"].get("accepted", 0) == count, report
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Cost(seconds, cpu, rss)
+
+
+def until_committed(workers: list[Worker], count: int) -> float:
+    """Seconds from the first record that was taken."""
+
+    def of_all(name: str) -> float:
+        for worker in workers:
+            assert worker.process.poll() is None, worker.log()
+        return sum(worker.metric(name) for worker in workers)
+
+    began = time.perf_counter()
+    while not of_all("strongroom_records_in_total"):
+        began = time.perf_counter()
+        time.sleep(0.1)
+    while of_all("strongroom_records_total") < count:
+        assert time.perf_counter() - began < WITHIN, "\n".join(worker.log() for worker in workers)
+        time.sleep(LOOK)
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
