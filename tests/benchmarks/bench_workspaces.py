@@ -80,9 +80,8 @@ def main() -> None:
             Series(name, values, logarithmic=name.startswith("$"))
             for name, values in zip(names, zip(*rows, strict=True), strict=True)
         ]
-        draw(
-            asked.plot, f"{SIZE} bytes a record, half of them one workspace's", "workspaces", numbers, series
-        )
+        title = f"{SIZE} bytes a record, half of the records one workspace's"
+        draw(asked.plot, title, "workspaces", numbers, series)
 
 
 def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
