@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -32,7 +32,7 @@ from msgspec.structs import replace
 from tests.stack import ladder
 from tests.stack.kafka import Kafka, kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
-from tests.system.fleet import COMMAND, Fleet
+from tests.system.fleet import COMMAND, Fleet, Worker
 from topics.workspaces import Source, SourceType
 from workers.by import By
 from workers.cli.policy import open_policy
@@ -46,6 +46,7 @@ PARTITIONS = 8
 KEYS = 200
 SIZE = 760  # bytes a record
 FLUSH_BYTES = 64 * 1024 * 1024
+WITHIN = 1800.0  # seconds for all of it
 LOOK = 0.5  # seconds between two looks at the worker's metrics, which cost it CPU
 
 
@@ -214,24 +215,43 @@ async def floor(bootstrap: str, topic: str, endpoint: str, bucket: str, count: i
 
 
 def archive(fleet: Fleet, ends: dict[int, int], count: int, flush_bytes: int = FLUSH_BYTES) -> Cost:
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_of_children()
     worker = fleet.worker(STRONGROOM_FLUSH_BYTES=str(flush_bytes), STRONGROOM_FLUSH_INTERVAL="10")
-    began = time.perf_counter()
-    while worker.metric("strongroom_records_in_total") == 0:
-        assert worker.process.poll() is None, worker.log()
-        began = time.perf_counter()
-        time.sleep(0.1)
-    while worker.metric("strongroom_records_total") < count:
-        assert worker.process.poll() is None, worker.log()
-        time.sleep(LOOK)
-    seconds = time.perf_counter() - began
-    rss = int(next(
-        text.split()[1] for text in Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
-        if text.startswith("VmHWM")
-    )) * 1024  # fmt: skip
+    seconds = until_committed([worker], count)
+    rss = peak_of(worker)
     assert worker.stop() == 0, worker.log()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return Cost(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, rss)
+    return Cost(seconds, cpu_of_children() - before, rss)
+
+
+def until_committed(workers: Sequence[Worker], count: int) -> float:
+    """Seconds from the first record that one of them has taken until all are in the ledger."""
+
+    def of_all(name: str) -> float:
+        for worker in workers:
+            assert worker.process.poll() is None, worker.log()
+        return sum(worker.metric(name) for worker in workers)
+
+    started = began = time.perf_counter()
+    while not of_all("strongroom_records_in_total"):
+        began = time.perf_counter()
+        assert began - started < WITHIN, workers[0].log()
+        time.sleep(0.1)
+    while of_all("strongroom_records_total") < count:
+        assert time.perf_counter() - began < WITHIN, workers[0].log()
+        time.sleep(LOOK)
+    return time.perf_counter() - began
+
+
+def peak_of(worker: Worker) -> int:
+    """Bytes, the most that were resident."""
+    lines = Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
+    return next(int(text.split()[1]) * 1024 for text in lines if text.startswith("VmHWM"))
+
+
+def cpu_of_children() -> float:
+    """Seconds, user and system, of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def read_back(fleet: Fleet, count: int) -> None:

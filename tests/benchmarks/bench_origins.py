@@ -15,7 +15,6 @@ so with what it tells the judge at last. Exits 1 if the median of the rounds' ra
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 import tempfile
@@ -28,7 +27,16 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, Cost, line, produce, stack
+from tests.benchmarks.bench_archive import (
+    KEYS,
+    PARTITIONS,
+    Cost,
+    cpu_of_children,
+    line,
+    peak_of,
+    produce,
+    stack,
+)
 from tests.benchmarks.origin_load import copy, own, records, scraped
 from tests.stack import ladder
 from tests.stack.s3 import S3
@@ -141,7 +149,7 @@ async def set_up(*, watched: bool) -> None:
 
 def measured(worker: Worker, count: int, *, look: Callable[[], object] = lambda: None) -> Cost:
     """From the first record that was taken until the worker has ended. Calls `look` while it commits."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before = cpu_of_children()
     began, at_begin = time.perf_counter(), 0.0
     while not worker.metric("strongroom_records_in_total"):
         assert worker.process.poll() is None, worker.log()
@@ -158,20 +166,13 @@ def measured(worker: Worker, count: int, *, look: Callable[[], object] = lambda:
         time.sleep(LAST_LOOK)
     seconds = time.perf_counter() - began
     assert worker.process.wait(WITHIN) == 0, worker.log()
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Cost(seconds, spent - at_begin, rss)
+    return Cost(seconds, cpu_of_children() - before - at_begin, rss)
 
 
 def cpu_of(worker: Worker) -> float:
     """Seconds, user and system (proc(5): fields 14 and 15)."""
     fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def peak_of(worker: Worker) -> int:
-    lines = Path(f"/proc/{worker.process.pid}/status").read_text().splitlines()
-    return next(int(text.split()[1]) * 1024 for text in lines if text.startswith("VmHWM"))
 
 
 def check(fleet: Fleet, count: int, *, watched: bool) -> None:

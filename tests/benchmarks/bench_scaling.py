@@ -10,32 +10,29 @@ worker more costs.
 """
 
 import argparse
-import resource
 import signal
 import sys
 import tempfile
-import time
 import uuid
 from pathlib import Path
 
 from tests.benchmarks.bench_archive import (
     FLUSH_BYTES,
     KEYS,
-    LOOK,
     PARTITIONS,
     SIZE,
     Cost,
+    cpu_of_children,
     fill,
+    peak_of,
     set_up,
     stack,
+    until_committed,
 )
-from tests.benchmarks.bench_origins import peak_of
 from tests.benchmarks.plot import Series, draw
 from tests.stack import ladder
 from tests.stack.s3 import S3
-from tests.system.fleet import Fleet, Worker
-
-WITHIN = 900.0  # seconds for a turn
+from tests.system.fleet import Fleet
 
 
 def main() -> None:
@@ -75,37 +72,20 @@ def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
         fleet.create()
         set_up(fleet)
         fill(fleet, count)
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        before = cpu_of_children()
         workers = [fleet.worker(f"worker-{each}") for each in range(number)]
         try:
             seconds = until_committed(workers, count)
             rss = sum(map(peak_of, workers))
+            for worker in workers:
+                assert worker.stop() == 0, worker.log()
         finally:
             fleet.close()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = cpu_of_children() - before
         report = fleet.json("verify")
         assert report["clean"] and report["offsets"] == count, report
         assert report["records"].get("accepted", 0) == count, report
-        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return Cost(seconds, cpu, rss)
-
-
-def until_committed(workers: list[Worker], count: int) -> float:
-    """Seconds from the first record that was taken."""
-
-    def of_all(name: str) -> float:
-        for worker in workers:
-            assert worker.process.poll() is None, worker.log()
-        return sum(worker.metric(name) for worker in workers)
-
-    began = time.perf_counter()
-    while not of_all("strongroom_records_in_total"):
-        began = time.perf_counter()
-        time.sleep(0.1)
-    while of_all("strongroom_records_total") < count:
-        assert time.perf_counter() - began < WITHIN, "\n".join(worker.log() for worker in workers)
-        time.sleep(LOOK)
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

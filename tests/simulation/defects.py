@@ -182,7 +182,7 @@ def seal_again() -> Iterator[None]:
 
         async with flusher.uploads:
             made = await flusher.retry.call(once)
-        return upload_of(group, key, lines.records, made)
+        return upload_of(group, key, len(lines), made)
 
     with mock.patch.object(Flusher, "_upload", upload):
         yield

@@ -10,20 +10,20 @@ class Lines:
     are freed a batch later, a million scattered ones, cost more than all of that copying.
     """
 
-    __slots__ = ("_pieces", "records")
+    __slots__ = ("_pieces", "_records")
 
     def __init__(self, lines: Sequence[bytes] = ()) -> None:
         self._pieces: list[bytes] = []
-        self.records = 0
+        self._records = 0
         self.extend(lines)
 
     def extend(self, lines: Sequence[bytes]) -> None:
         if lines:
             self._pieces.append(b"\n".join(lines))
-            self.records += len(lines)
+            self._records += len(lines)
 
     def __len__(self) -> int:
-        return self.records
+        return self._records
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(b"\n".join(self._pieces).split(b"\n") if self._pieces else ())
@@ -34,4 +34,4 @@ class Lines:
 
     def clear(self) -> None:
         self._pieces.clear()
-        self.records = 0
+        self._records = 0

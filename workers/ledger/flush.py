@@ -146,7 +146,7 @@ class Flusher:
     async def _upload(self, group: Group, lines: Lines, key: str) -> "Upload":
         async with self.uploads:
             made = await self.retry.call(lambda: self._made(group, lines, key))
-            records = lines.records
+            records = len(lines)
             lines.clear()  # the memory goes group by group
             await self.retry.call(lambda: self._put(key, made))
         self.uploaded()

@@ -7,14 +7,15 @@ from itertools import accumulate
 from random import Random
 from typing import NamedTuple
 
-from workers.sample import values
-from workers.sample.load import load_keys, records
+from workers.sample import sessions, values
+from workers.sample.load import BEGAN, load_keys, records
 
 KEYS, WORKSPACES = 200, 50
 DROPPED = 10  # keys: of the middle ranks, so that a few records in a hundred go
 SMALL = b'{"v":1,"writeKey":"%s","receivedAt":"","event":{"messageId":"%012x"}}'
 PAGES = 8  # of a key's site, a power of two
 WORDS = ("harbour", "tram", "stoneware", "enamel", "parcel", "morning", "council", "label", "winter")
+RECEIVED = BEGAN + 42_197  # ms
 ANONYMOUS, MESSAGE = "1" * 36, "2" * (len("ajs-next-1795428000-") + 21)
 MESSAGE_ID = rb'"messageId": ?"[^"]*([0-9a-f]{12})"'  # ends in the record's number
 
@@ -85,7 +86,7 @@ def _calls_of_browsers(random: Random, draws: Iterable[bytes], size: int) -> Ite
 def _call_of_a_browser(random: Random, key: str, host: str, size: int) -> bytes:
     """A bytes format of an envelope of `size` bytes, for an anonymousId and a messageId."""
     origin, path = f"https://{host}", f"/c/{random.choice(WORDS)}"
-    agent = random.choice(values.BROWSERS).user_agent
+    agent, ip = random.choice(values.BROWSERS).user_agent, values.address(Random(path))
 
     def made(note: str) -> bytes:
         page = {"path": path, "referrer": f"{origin}/", "title": "Shop", "url": f"{origin}{path}"}
@@ -97,16 +98,8 @@ def _call_of_a_browser(random: Random, key: str, host: str, size: int) -> bytes:
             "anonymousId": ANONYMOUS,
             "messageId": MESSAGE,
         }
-        head = {
-            "v": 1,
-            "writeKey": key,
-            "receivedAt": "2026-11-23T10:00:42.197Z",
-            "ip": values.address(Random(path)),
-            "origin": origin,
-            "userAgent": agent,
-            "event": call,
-        }
-        return json.dumps(head, separators=(",", ":")).encode()
+        sent = json.dumps(call, separators=(",", ":")).encode()
+        return sessions.envelope(key, RECEIVED, sent, ip=ip, origin=origin, userAgent=agent)
 
     text, note = made(""), ""
     while len(text) < size:
