@@ -1,8 +1,8 @@
 """Reads what the rules need of a raw event (docs/architecture.md, The envelope), and proves the rest JSON.
 
 The hot path is one call of `decode`: msgspec walks the whole value, builds only the fields below and refuses
-whatever is not JSON. It does not look at UTF-8 in strings that it skips: `sort.py` checks that for a whole
-chunk at once. Whatever `decode` refuses goes to `read`, which is slow and exact.
+whatever is not JSON. It does not look at UTF-8 in strings that it skips: who calls it does. Whatever is
+refused goes to `read`, which is slow and exact.
 """
 
 from typing import Any, Literal

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+LF, CR = b"\n\r"
+
 
 class Lines:
     """JSON texts without line breaks, in their order: a piece of NDJSON a chunk.
@@ -17,10 +19,14 @@ class Lines:
         self._records = 0
         self.extend(lines)
 
-    def extend(self, lines: Sequence[bytes]) -> None:
-        if lines:
-            self._pieces.append(b"\n".join(lines))
-            self._records += len(lines)
+    def extend(self, lines: Sequence[bytes]) -> int:
+        """How many bytes of NDJSON these add."""
+        if not lines:
+            return 0
+        piece = b"\n".join(lines)
+        self._pieces.append(piece)
+        self._records += len(lines)
+        return len(piece) + 1
 
     def __len__(self) -> int:
         return self._records
@@ -35,3 +41,8 @@ class Lines:
     def clear(self) -> None:
         self._pieces.clear()
         self._records = 0
+
+
+def one_line(line: bytes) -> bytes:
+    """A JSON text on one line. In JSON a raw CR or LF stands between tokens only (RFC 8259, 2 and 7)."""
+    return line.replace(b"\r", b" ").replace(b"\n", b" ")

@@ -3,7 +3,7 @@
 Pure. Who is seen is what the rules see: the witness by the headers, the claim by the page.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -46,20 +46,40 @@ class HashKey(NamedTuple):
 
     def hash(self, kind: str, text: str) -> int:
         """64 bits. The same text of two kinds has two hashes."""
-        data = f"{kind}\n{text}".encode(errors="replace")
-        return int.from_bytes(blake2b(data, digest_size=8, key=self.key).digest())
+        return _Hashes(self, kind)[text]
 
 
-@dataclass
+class _Hashes(dict[str, int]):
+    """Of texts of one kind; what was hashed before is found."""
+
+    def __init__(self, hashed: HashKey, kind: str) -> None:
+        super().__init__()
+        self._begun = blake2b(f"{kind}\n".encode(errors="replace"), digest_size=8, key=hashed.key)
+
+    def __missing__(self, text: str) -> int:
+        of = self._begun.copy()
+        of.update(text.encode(errors="replace"))
+        found = self[text] = int.from_bytes(of.digest())
+        return found
+
+
+class _Sums(defaultdict[str, float]):
+    """Name → sum of weights."""
+
+    def __init__(self) -> None:
+        super().__init__(float)
+
+
+@dataclass(slots=True)
 class _Host:
     own: bool
     records: float = 0.0
-    claims: Counter[str] = field(default_factory=Counter)  # counts are sums of weights
+    claims: _Sums = field(default_factory=_Sums)
     pages: set[int] = field(default_factory=set)
     visitors: set[int] = field(default_factory=set)
     users: set[int] = field(default_factory=set)
-    networks: Counter[str] = field(default_factory=Counter)
-    browsers: Counter[str] = field(default_factory=Counter)
+    networks: _Sums = field(default_factory=_Sums)
+    browsers: _Sums = field(default_factory=_Sums)
     self_referrals: float = 0.0
     shadows: float = 0.0
 
@@ -100,14 +120,17 @@ class _Observer:
 
     def __init__(self, account: Account, hashed: HashKey) -> None:
         self.hosts: dict[tuple[str, str], _Host] = {}
-        self._account, self._hashed = account, hashed
+        self._account = account
         self._places: dict[PageInputs, _Place] = {}
-        self._hashes: dict[tuple[str, str], int] = {}
+        kinds = ("page", "anonymous", "user", "network", "browser")
+        self._pages, self._visitors, self._users, self._networks, self._browsers = (
+            _Hashes(hashed, kind) for kind in kinds
+        )
 
     def see(self, visit: Visit, weight: float) -> None:
         """A record that stands for `weight` of them."""
         read = visit.envelope
-        place = self._place(read)
+        page, place = read.page, self._place(read)
         name = place.host
         if name is None:
             return
@@ -115,27 +138,21 @@ class _Observer:
         if host is None:
             host = self.hosts[read.write_key, name] = _Host(place.own)
         host.records += weight
-        _count(host.claims, place.claim, weight)
+        host.claims[place.claim] += weight
         if (visit.path or visit.title) and len(host.pages) < MAX_PAGES:
-            host.pages.add(self._hash("page", f"{visit.path or ''}\n{visit.title or ''}"))
-        if read.page is not None and read.page.referrer and web_host(read.page.referrer) == name:
+            host.pages.add(self._pages[f"{visit.path or ''}\n{visit.title or ''}"])
+        if page is not None and page.referrer and web_host(page.referrer) == name:
             host.self_referrals += weight
         if visit.anonymous_id:
-            host.visitors.add(self._hash("anonymous", str(visit.anonymous_id)))
+            host.visitors.add(self._visitors[str(visit.anonymous_id)])
         if visit.user_id:
-            host.users.add(self._hash("user", str(visit.user_id)))
+            host.users.add(self._users[str(visit.user_id)])
         if (network := network_of(visit.ip)) is not None:
-            _count(host.networks, f"{self._hash('network', network):016x}", weight)
+            host.networks[f"{self._networks[network]:016x}"] += weight
         if visit.user_agent:
-            _count(host.browsers, f"{self._hash('browser', visit.user_agent):016x}", weight)
+            host.browsers[f"{self._browsers[visit.user_agent]:016x}"] += weight
         if place.shadow:
             host.shadows += weight
-
-    def _hash(self, kind: str, text: str) -> int:
-        found = self._hashes.get((kind, text))
-        if found is None:
-            found = self._hashes[kind, text] = self._hashed.hash(kind, text)
-        return found
 
     def _place(self, read: Envelope) -> _Place:
         inputs = page_inputs(read)
@@ -192,10 +209,6 @@ def _network_of(ip: str) -> str | None:
     return f"4:{int(address) >> 8:x}"
 
 
-def _count(counts: Counter[str], name: str, weight: float) -> None:
-    counts[name] += weight  # type: ignore[assignment]  # a Counter adds floats as well
-
-
 def _observation(
     span: Span, decision: Decision, key: str, name: str, host: _Host, hashed: HashKey
 ) -> OriginObservation:
@@ -225,6 +238,6 @@ def _sketch(hashes: Iterable[int]) -> tuple[int, ...]:
     return tuple(nsmallest(SKETCH, hashes))
 
 
-def _largest(counts: Counter[str]) -> dict[str, int]:
+def _largest(counts: Mapping[str, float]) -> dict[str, int]:
     most = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:MAX_SHARES]
     return {name: max(1, round(count)) for name, count in most}

@@ -7,6 +7,7 @@ The hot path only counts and slices, a group of records at a time: what is kept 
 from collections.abc import Iterable, Sequence
 
 from workers.intake.dispositions import PLATFORM, Decision, Disposition
+from workers.intake.lines import Lines, one_line
 
 # What the rules call so is of another host than the workspace lists.
 FOREIGN = frozenset({"canonical_shadow", "foreign_origin", "foreign_claim", "copied_origin"})
@@ -26,17 +27,19 @@ class Group:
     def __init__(self, *, foreign: bool) -> None:
         self.foreign = foreign
         self.records = 0
-        self.kept: list[bytes] = []
+        self.kept = Lines()
         self.due = 0  # so many records let the group keep another one
 
-    def keep(self, lines: Sequence[bytes], room: int) -> list[bytes]:
-        """Some of the newest records, spread over them, which are counted already. `room` is above 0."""
+    def keep(self, lines: Sequence[bytes], room: int) -> tuple[int, int]:
+        """Some of the newest records, spread over them, which are counted already. `room` is above 0.
+
+        How many were kept, and their bytes.
+        """
         of_group, one_in, count = OF_GROUP[self.foreign], ONE_IN[self.foreign], len(lines)
         due = min(room, of_group + self.records // one_in - len(self.kept), count)
-        some = list(lines[:: count // due][:due])
-        self.kept += some
+        size = self.kept.extend([one_line(line) for line in lines[:: count // due][:due]])
         self.due = max(0, (len(self.kept) - of_group + 1) * one_in)
-        return some
+        return due, size
 
 
 class Samples:
@@ -75,10 +78,10 @@ class Samples:
             group.records += count
             records[foreign] += count
             if room[foreign] > 0 and group.records >= group.due and self.bytes < BYTES_MAX:
-                kept = group.keep(lines, room[foreign])
-                room[foreign] -= len(kept)
-                self._kept[foreign] += len(kept)
-                self.bytes += sum(map(len, kept))
+                kept, size = group.keep(lines, room[foreign])
+                room[foreign] -= kept
+                self._kept[foreign] += kept
+                self.bytes += size
         if seen:
             self.first_at = min(self.first_at, first_at) if had_some else first_at
             self.last_at = max(self.last_at, last_at) if had_some else last_at

@@ -1,7 +1,7 @@
 """Sorts the records of a chunk into the lines of objects. The hot path: it runs for every record there is.
 
-Per record: one decode, one look-up of what was decided for its write key, one append. Checks that C makes
-faster over many records than Python over one are made once a chunk.
+Per record: one decode, one look-up of what was decided for its write key, one append. All that reads a value
+is done with it in one go, while the processor has it in its cache: a chunk is larger than that.
 """
 
 from base64 import b64encode
@@ -20,14 +20,13 @@ from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, STORED, Clock, D
 from workers.intake.envelope import Envelope, Unreadable
 from workers.intake.facts import page_inputs
 from workers.intake.kept import DAY, PLATFORM_TERMS
-from workers.intake.lines import Lines
+from workers.intake.lines import CR, LF, Lines, one_line
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals, Tally
 from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
 from workers.intake.samples import Samples
 
 LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
-TOGETHER = 64  # records whose bytes are looked at at once: more fall out of the processor's cache
 FEW_GROUPS = 4  # whose lines are looked for one by one
 EPOCH = date(1970, 1, 1).toordinal()
 END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
@@ -93,9 +92,8 @@ class Sorting:
         kept = self.lines.get(group)
         if kept is None:
             kept = self.lines[group] = Lines()
-        kept.extend(lines)
+        self.plain_bytes += kept.extend(lines)
         self.pieces += 1
-        self.plain_bytes += sum(map(len, lines)) + len(lines)
 
 
 Pending = defaultdict[Outcome, list[bytes]]
@@ -116,7 +114,7 @@ class Sorter:
             for reason in (*envelopes.UNREADABLE, INTAKE_ERROR, PAST_PLATFORM_RETENTION)
         }
 
-    def sort(  # noqa: PLR0912 - a call would cost each record more than the branches
+    def sort(  # noqa: PLR0912, PLR0915 - a call would cost each record more than the branches
         self, records: Sequence[Record], *, now: int, into: Sorting, seen: Samples | None = None
     ) -> None:
         """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch.
@@ -126,7 +124,8 @@ class Sorter:
         if not records:
             return
         self._decider.keep_clock(now)
-        values, breaks = self._check(records, into)
+        values = self._values(records, into)
+        breaks = False  # in any of them
         days: dict[int, Pending] = {}
         pending: Pending = defaultdict(list)
         dead: dict[int, bytes] = {}  # id of a record → its dead letter
@@ -145,24 +144,25 @@ class Sorter:
             try:
                 try:
                     envelope = decode(value)
+                    if not value.isascii():
+                        value.decode()  # what `decode` skipped may be no UTF-8
                 except refused:
                     envelope = self._read(record)
+                if LF in value or CR in value:
+                    breaks = True
                 plan = known.get(envelope.write_key)
                 if plan is None or not plan.since <= appended < plan.until:
                     outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
                 else:
                     kept = plan.outcome
                     if kept is None:
-                        if (
-                            envelope.origin == plan.usual_origin
-                            and (context := envelope.event.context) is not None
-                            and (page := context.page) is not None
-                            and page.url is not None
-                            and page.url.startswith(plan.usual_prefix)
-                        ):
-                            kept = plan.usual
-                        else:
-                            kept = plan.pages.get(page_inputs(envelope))
+                        try:
+                            usual = envelope.origin == plan.usual_origin and (
+                                envelope.event.context.page.url.startswith(plan.usual_prefix)  # type: ignore[union-attr]  # caught
+                            )
+                        except AttributeError:  # one of them is None
+                            usual = False
+                        kept = plan.usual if usual else plan.pages.get(page_inputs(envelope))
                     outcome = kept or decide(envelope, plan, appended, now, len(value), used, unknown)
                 pending[outcome].append(value)
             except MemoryError:
@@ -182,25 +182,15 @@ class Sorter:
                 into.keep(group, [one_line(line) for line in lines] if breaks else lines)
         into.last = (records[-1].offset, records[-1].value or b"")
 
-    def _check(self, records: Sequence[Record], into: Sorting) -> tuple[list[bytes], bool]:
-        """The values, with b"" for those that `_read` must refuse, and whether any has a line break.
-
-        What `decode` does not see is checked here for all at once: UTF-8 in what it skips, size.
-        """
+    def _values(self, records: Sequence[Record], into: Sorting) -> list[bytes]:
+        """With b"" for those that are too long: `_read` refuses it, and says why by the record."""
         values = [record.value or b"" for record in records]
         sizes = list(map(len, values))
         into.value_bytes += sum(sizes)
         limit = self._limits.record_bytes
         if max(sizes) > limit:
             values = [value if len(value) <= limit else b"" for value in values]
-        breaks = False
-        for at in range(0, len(values), TOGETHER):
-            some = values[at : at + TOGETHER]
-            joined = b" ".join(some)
-            breaks = breaks or b"\n" in joined or b"\r" in joined
-            if not is_utf8(joined):
-                values[at : at + TOGETHER] = [value if is_utf8(value) else b"" for value in some]
-        return values, breaks
+        return values
 
     def _read(self, record: Record) -> Envelope:
         return envelopes.read(envelopes.measured(record.value, self._limits.record_bytes))
@@ -275,21 +265,6 @@ def _merged(
                 merged.append(part.popleft())
                 break
     return merged
-
-
-def is_utf8(text: bytes) -> bool:
-    if text.isascii():
-        return True
-    try:
-        text.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def one_line(line: bytes) -> bytes:
-    """A JSON text on one line. In JSON a raw CR or LF stands between tokens only (RFC 8259, 2 and 7)."""
-    return line.replace(b"\r", b" ").replace(b"\n", b" ")
 
 
 def dead_letter(record: Record, reason: str) -> bytes:

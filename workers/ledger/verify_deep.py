@@ -16,7 +16,6 @@ import zstandard
 from workers.intake import envelope as envelopes
 from workers.intake.dispositions import PLATFORM, Disposition
 from workers.intake.envelope import Unreadable
-from workers.intake.sort import is_utf8
 from workers.ledger.entries import Entry, StoredObject
 from workers.ledger.pack import unpacked
 from workers.ledger.verify_report import Kind, Report
@@ -138,7 +137,6 @@ class _Envelopes(_Lines):
     def read(self, block: bytes) -> None:
         lines = block.split(b"\n")
         lines.pop()
-        utf8 = is_utf8(block)
         decode, refused, owner = envelopes.decode, envelopes.REFUSED, self._owner
         right: set[str] = set()  # write keys that were looked up
         for line in lines:
@@ -146,10 +144,10 @@ class _Envelopes(_Lines):
             try:
                 try:
                     write_key = decode(line).write_key
+                    if not line.isascii():
+                        line.decode()  # what `decode` skipped may be no UTF-8
                 except refused:
                     write_key = envelopes.read(line).write_key
-                if not utf8 and not is_utf8(line):
-                    raise Unreadable("not_json")
             except Unreadable as refusal:
                 self._is_wrong(Kind.NOT_AN_ENVELOPE, refusal.reason)
                 continue

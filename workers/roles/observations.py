@@ -89,7 +89,8 @@ class ObservationReports:
     async def _send(self, span: Span, samples: Samples) -> None:
         by_source: dict[tuple[str, str], dict[Decision, Group]] = {}
         for decision, group in samples.groups.items():
-            by_source.setdefault((decision.workspace, decision.source), {})[decision] = group
+            if group.kept:
+                by_source.setdefault((decision.workspace, decision.source), {})[decision] = group
         failed: StrongroomError | None = None
         rows: list[OriginObservation] = []
         for (workspace, source), groups in by_source.items():

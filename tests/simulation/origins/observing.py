@@ -13,6 +13,7 @@ from topics.workspaces import Source, Workspace
 from topics.write_keys import KeyState, WriteKey
 from workers.intake.dispositions import Decision
 from workers.intake.facts import Account
+from workers.intake.lines import Lines
 from workers.intake.observing import HashKey, Span, observe
 from workers.intake.policy import Policy
 from workers.intake.samples import Samples
@@ -59,7 +60,7 @@ class _Whole(Samples):
         super().see(whole, first_at, last_at)
         for decision, lines in whole:
             if decision in self.groups:
-                self.groups[decision].kept = list(lines)
+                self.groups[decision].kept = Lines(lines)
 
 
 class Observer:

@@ -13,6 +13,7 @@ from topics.workspaces import Source, SourceType, Workspace
 from workers import opening
 from workers.intake.dispositions import Decision, Disposition
 from workers.intake.facts import Account
+from workers.intake.lines import Lines
 from workers.intake.observing import HashKey, Span, observe
 from workers.intake.samples import Group
 from workers.origins.judge_state import DAY, HOUR
@@ -35,7 +36,7 @@ async def observed_before(settings: Settings, workspace: str, pattern: str, line
         seq=1,
     )
     group = Group(foreign=False)
-    group.kept, group.records = list(lines), AN_HOUR
+    group.kept, group.records = Lines(lines), AN_HOUR
     groups = {Decision(Disposition.ACCEPTED, "accepted", workspace, "web"): group}
     topic, begin, told = settings.topic_prefix + origin_observations.NAME, now() - DAYS * DAY, 0
     async with opening.open_keystore(settings) as keys, opening.open_publisher(settings) as publisher:
