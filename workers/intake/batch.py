@@ -6,7 +6,7 @@ Dropping one is always safe: until its entry exists in the ledger, the log still
 from workers.intake.allowances import Allowances
 from workers.intake.sort import Sorting
 
-PIECE_OVERHEAD = 64  # bytes: a bytes object's header, its place in a list, and what malloc adds
+PIECE_OVERHEAD = 208  # bytes: a view of a chunk's text, its place in a list, and what malloc adds
 GROUP_OVERHEAD = 2048  # bytes: a group, its list, and what its flush keeps of it until its entry is there
 
 
@@ -35,7 +35,7 @@ class Batch:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes in memory: small pieces cost more as objects than as text, and so do small groups."""
+        """Bytes in memory: small pieces cost more as views than as text, and so do small groups."""
         groups = len(self.sorting.lines)
         return self.sorting.plain_bytes + PIECE_OVERHEAD * self.sorting.pieces + GROUP_OVERHEAD * groups
 

@@ -1,46 +1,53 @@
 """The lines of a group, as a batch holds them until its flush."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 LF, CR = b"\n\r"
 
 
 class Lines:
-    """JSON texts without line breaks, in their order: a piece of NDJSON a chunk.
+    """JSON texts without line breaks, in their order, as pieces of NDJSON: one a chunk.
 
-    A line is copied out of the record that brought it while the processor has it in its cache. Records that
-    are freed a batch later, a million scattered ones, cost more than all of that copying.
+    They hold on to no record: a million scattered ones that are freed a batch later cost more than all of the
+    copying. For the same reason pieces of many groups are best views of one text (`Sorting.keep`).
     """
 
     __slots__ = ("_pieces", "_records")
 
     def __init__(self, lines: Sequence[bytes] = ()) -> None:
-        self._pieces: list[bytes] = []
+        self._pieces: list[bytes | memoryview] = []
         self._records = 0
         self.extend(lines)
 
     def extend(self, lines: Sequence[bytes]) -> int:
-        """How many bytes of NDJSON these add."""
-        if not lines:
-            return 0
-        piece = b"\n".join(lines)
-        self._pieces.append(piece)
-        self._records += len(lines)
-        return len(piece) + 1
+        """Copies these. How many bytes of NDJSON they are."""
+        piece = ndjson(lines)
+        self.append(piece, len(lines))
+        return len(piece)
+
+    def append(self, piece: bytes | memoryview, records: int) -> None:
+        """The next lines, so many, each with its line feed."""
+        if records:
+            self._pieces.append(piece)
+            self._records += records
 
     def __len__(self) -> int:
         return self._records
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(b"\n".join(self._pieces).split(b"\n") if self._pieces else ())
+        return iter(self.ndjson().split(b"\n")[:-1])
 
     def ndjson(self) -> bytes:
         """Each line and its line feed."""
-        return b"\n".join((*self._pieces, b""))
+        return b"".join(self._pieces)
 
     def clear(self) -> None:
         self._pieces.clear()
         self._records = 0
+
+
+def ndjson(lines: Iterable[bytes]) -> bytes:
+    return b"\n".join((*lines, b""))
 
 
 def one_line(line: bytes) -> bytes:

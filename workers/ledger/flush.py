@@ -147,7 +147,7 @@ class Flusher:
         async with self.uploads:
             made = await self.retry.call(lambda: self._made(group, lines, key))
             records = len(lines)
-            lines.clear()  # the memory goes group by group
+            lines.clear()
             await self.retry.call(lambda: self._put(key, made))
         self.uploaded()
         return upload_of(group, key, records, made)

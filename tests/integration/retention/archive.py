@@ -211,7 +211,7 @@ class Archive:
         records = 0
         for group in groups:
             lines = [b'{"day":"%s","n":%d}' % (day.encode(), each) for each in range(self._rng.randint(1, 3))]
-            batch.sorting.keep(group, lines)
+            batch.sorting.keep({group: lines})
             reasons = batch.sorting.counts.setdefault(group.disposition, {})
             reasons["test"] = reasons.get("test", 0) + len(lines)
             records += len(lines)

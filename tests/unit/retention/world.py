@@ -95,7 +95,7 @@ class World:
         batch = Batch(head.next)
         records = 0
         for into, each in lines.items():
-            batch.sorting.keep(into, list(each))
+            batch.sorting.keep({into: each})
             reasons = batch.sorting.counts.setdefault(into.disposition, {})
             reasons["accepted"] = reasons.get("accepted", 0) + len(each)
             records += len(each)
