@@ -4,19 +4,18 @@ Each is a context manager that replaces a real function of the product, and noth
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
 from typing import Any
 from unittest import mock
 
 from tests.simulation.loop import PROCESS
 from workers.intake.batch import Batch
-from workers.intake.dispositions import Group
-from workers.intake.lines import Lines
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
 from workers.ledger.entries import FIRST_INCARNATION
-from workers.ledger.flush import Commit, Flusher, Made, upload_of
+from workers.ledger.flush import Commit, Flusher, Made, Upload, upload_of
 from workers.ledger.head import Head, Hint, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
@@ -171,18 +170,19 @@ def own_genesis() -> Iterator[None]:
 def seal_again() -> Iterator[None]:
     """An upload that is tried again is sealed again, and whatever holds the name is taken for it."""
 
-    async def upload(flusher: Flusher, group: Group, lines: Lines, key: str) -> Any:
-        async def once() -> Made:
-            made = await flusher._made(group, lines, key)
-            with suppress(PreconditionFailed):
-                await flusher.data.put(
-                    key, made.sealed.body, condition=IF_ABSENT, metadata=made.sealed.metadata
-                )
-            return made
+    async def upload(flusher: Flusher, planned: Sequence[Any], done: dict[int, Upload]) -> None:
+        for each in planned:
+            async with flusher.uploads:
+                made = await flusher.retry.call(partial(once, flusher, each))
+            done[each.number] = upload_of(each.group, each.key, len(each.lines), made)
 
-        async with flusher.uploads:
-            made = await flusher.retry.call(once)
-        return upload_of(group, key, len(lines), made)
+    async def once(flusher: Flusher, each: Any) -> Made:
+        (made,) = await flusher._made([each])
+        with suppress(PreconditionFailed):
+            await flusher.data.put(
+                each.key, made.sealed.body, condition=IF_ABSENT, metadata=made.sealed.metadata
+            )
+        return made
 
     with mock.patch.object(Flusher, "_upload", upload):
         yield

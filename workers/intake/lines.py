@@ -12,24 +12,24 @@ class Lines:
     copying. For the same reason pieces of many groups are best views of one text (`Sorting.keep`).
     """
 
-    __slots__ = ("_pieces", "_records")
+    __slots__ = ("_pieces", "_records", "plain_bytes")
 
     def __init__(self, lines: Sequence[bytes] = ()) -> None:
         self._pieces: list[bytes | memoryview] = []
         self._records = 0
+        self.plain_bytes = 0  # as NDJSON
         self.extend(lines)
 
-    def extend(self, lines: Sequence[bytes]) -> int:
-        """Copies these. How many bytes of NDJSON they are."""
-        piece = ndjson(lines)
-        self.append(piece, len(lines))
-        return len(piece)
+    def extend(self, lines: Sequence[bytes]) -> None:
+        """Copies these."""
+        self.append(ndjson(lines), len(lines))
 
     def append(self, piece: bytes | memoryview, records: int) -> None:
         """The next lines, so many, each with its line feed."""
         if records:
             self._pieces.append(piece)
             self._records += records
+            self.plain_bytes += len(piece)
 
     def __len__(self) -> int:
         return self._records
@@ -43,7 +43,7 @@ class Lines:
 
     def clear(self) -> None:
         self._pieces.clear()
-        self._records = 0
+        self._records = self.plain_bytes = 0
 
 
 def ndjson(lines: Iterable[bytes]) -> bytes:

@@ -30,16 +30,16 @@ class Group:
         self.kept = Lines()
         self.due = 0  # so many records let the group keep another one
 
-    def keep(self, lines: Sequence[bytes], room: int) -> tuple[int, int]:
+    def keep(self, lines: Sequence[bytes], room: int) -> int:
         """Some of the newest records, spread over them, which are counted already. `room` is above 0.
 
-        How many were kept, and their bytes.
+        How many were kept.
         """
         of_group, one_in, count = OF_GROUP[self.foreign], ONE_IN[self.foreign], len(lines)
         due = min(room, of_group + self.records // one_in - len(self.kept), count)
-        size = self.kept.extend([one_line(line) for line in lines[:: count // due][:due]])
+        self.kept.extend([one_line(line) for line in lines[:: count // due][:due]])
         self.due = max(0, (len(self.kept) - of_group + 1) * one_in)
-        return due, size
+        return due
 
 
 class Samples:
@@ -78,10 +78,11 @@ class Samples:
             group.records += count
             records[foreign] += count
             if room[foreign] > 0 and group.records >= group.due and self.bytes < BYTES_MAX:
-                kept, size = group.keep(lines, room[foreign])
+                before = group.kept.plain_bytes
+                kept = group.keep(lines, room[foreign])
                 room[foreign] -= kept
                 self._kept[foreign] += kept
-                self.bytes += size
+                self.bytes += group.kept.plain_bytes - before
         if seen:
             self.first_at = min(self.first_at, first_at) if had_some else first_at
             self.last_at = max(self.last_at, last_at) if had_some else last_at

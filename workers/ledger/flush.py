@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
@@ -28,6 +29,7 @@ from workers.store.retry import Retry
 T = TypeVar("T")
 
 SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
+TOGETHER = 1 << 20  # plain bytes that a thread is given at once: a hand-over costs as much as a small object
 
 
 class Fenced(StrongroomError):
@@ -121,12 +123,16 @@ class Flusher:
 
         Raises KeyWithdrawn where a group's unit has a key that nobody may use any more.
         """
-        numbered = enumerate(sorted(groups))
+        planned = (
+            _Planned(number, group, groups[group], name(number, group))
+            for number, group in enumerate(sorted(groups))
+        )
+        handfuls = _handfuls(planned, len(groups) // self.uploads.at_once)
         done: dict[int, Upload] = {}
 
         async def work() -> None:
-            for number, group in numbered:  # which all share
-                done[number] = await self._upload(group, groups[group], name(number, group))
+            for handful in handfuls:  # which all share
+                await self._upload(handful, done)
 
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -143,24 +149,28 @@ class Flusher:
         for _, unit, key in uploads:
             await self._check(unit, key)
 
-    async def _upload(self, group: Group, lines: Lines, key: str) -> "Upload":
+    async def _upload(self, planned: Sequence["_Planned"], done: dict[int, "Upload"]) -> None:
         async with self.uploads:
-            made = await self.retry.call(lambda: self._made(group, lines, key))
-            records = len(lines)
-            lines.clear()
-            await self.retry.call(lambda: self._put(key, made))
-        self.uploaded()
-        return upload_of(group, key, records, made)
+            sealed = await self.retry.call(lambda: self._made(planned))
+            for each, made in zip(planned, sealed, strict=True):
+                records = len(each.lines)
+                each.lines.clear()
+                await self.retry.call(partial(self._put, each.key, made))
+                done[each.number] = upload_of(each.group, each.key, records, made)
+                self.uploaded()
 
-    async def _made(self, group: Group, lines: Lines, key: str) -> "Made":
-        unit_key = await self._unit_key(unit_of(group))
+    async def _made(self, planned: Sequence["_Planned"]) -> list["Made"]:
+        unit_keys = [await self._unit_key(unit_of(each.group)) for each in planned]
 
-        def make() -> Made:
-            plain = lines.ndjson()
-            sealed = unit_key.seal(self.packer.pack(plain), key)
-            return Made(len(plain), sealed, sha256(sealed.body).hexdigest(), unit_key)
+        def make() -> list[Made]:
+            return [self._sealed(each, key) for each, key in zip(planned, unit_keys, strict=True)]
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, make)
+
+    def _sealed(self, planned: "_Planned", unit_key: UnitSealer) -> "Made":
+        plain = planned.lines.ndjson()
+        sealed = unit_key.seal(self.packer.pack(plain), planned.key)
+        return Made(len(plain), sealed, sha256(sealed.body).hexdigest(), unit_key)
 
     async def _check(self, unit: Unit, key: UnitSealer) -> None:
         try:
@@ -223,6 +233,29 @@ class Flusher:
         if not stored.won:
             raise Fenced(f"{self.ledger.name}/{key} was committed by another worker, or closes the chain")
         return Commit(*after_entry(chain, batch.first, stored.body))
+
+
+class _Planned(NamedTuple):
+    """An object that is to be."""
+
+    number: int  # of its flush
+    group: Group
+    lines: Lines
+    key: str
+
+
+def _handfuls(planned: Iterable[_Planned], most: int) -> Iterator[list[_Planned]]:
+    """Of one object or up to `most`, in their order; more than one have TOGETHER bytes at most."""
+    handful: list[_Planned] = []
+    size = 0
+    for each in planned:
+        size += each.lines.plain_bytes
+        if handful and (len(handful) >= most or size > TOGETHER):
+            yield handful
+            handful, size = [], each.lines.plain_bytes
+        handful.append(each)
+    if handful:
+        yield handful
 
 
 class Made(NamedTuple):

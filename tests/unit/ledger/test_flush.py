@@ -1,6 +1,9 @@
 """A flush commits exactly once, whatever the store answers, and gives way to another writer."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -18,8 +21,8 @@ from tests.unit.ledger.world import (
 from workers.intake.batch import Batch
 from workers.intake.lines import Lines
 from workers.ledger import entries
-from workers.ledger.entries import Entry
-from workers.ledger.flush import Fenced
+from workers.ledger.entries import Entry, StoredObject
+from workers.ledger.flush import TOGETHER, Fenced
 from workers.ledger.halts import Halted
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
@@ -88,6 +91,47 @@ async def test_a_flush_costs_its_objects_and_one_request() -> None:
     before = store.requests.total()
     await flusher(store).flush(head.chain, batch, done(head))
     assert store.requests.total() - before == 6
+
+
+class Counting(ThreadPoolExecutor):
+    """How often it was given something to do."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.times = 0
+
+    def submit(self, *args: Any, **named: Any) -> Any:
+        self.times += 1
+        return super().submit(*args, **named)
+
+
+async def uploaded(lines: list[Lines], threads: Counting) -> list[StoredObject]:
+    groups = {GROUP._replace(source=f"s{number:03}"): each for number, each in enumerate(lines)}
+    store = MemoryStore()
+    uploads = await replace(flusher(store), threads=threads).upload(
+        groups, lambda number, group: f"o{number}"
+    )
+    for upload in uploads:
+        assert upload.stored.stored_bytes == (await store.stat(upload.stored.key)).size
+        assert upload.key.unit == upload.unit
+    return [upload.stored for upload in uploads]
+
+
+async def test_small_objects_are_made_by_the_handful() -> None:
+    """A hand-over to a thread costs as much as a small object. Four are uploaded at once (world.flusher)."""
+    threads = Counting()
+    stored = await uploaded([Lines([b"{}"] * (1 + number)) for number in range(40)], threads)
+    assert [(each.key, each.source, each.records) for each in stored] == [
+        (f"o{number}", f"s{number:03}", 1 + number) for number in range(40)
+    ]
+    assert threads.times == 4
+
+
+async def test_few_objects_are_made_side_by_side_and_so_are_large_ones() -> None:
+    few, large = Counting(), Counting()
+    await uploaded([Lines([b"{}"]) for _ in range(7)], few)
+    await uploaded([Lines([bytes(TOGETHER * 2 // 3)]) for _ in range(40)], large)
+    assert (few.times, large.times) == (7, 40)
 
 
 async def test_batches_prepared_side_by_side_are_committed_in_order() -> None:
