@@ -13,8 +13,8 @@ from workers.intake.lines import Lines, one_line
 FOREIGN = frozenset({"canonical_shadow", "foreign_origin", "foreign_claim", "copied_origin"})
 UNSEEN = frozenset({"null_origin"})  # names no host
 # each of own records, and of foreign ones
-FREE = (256, 1024)  # a span: what has little traffic is seen whole, for some 6 ms a span
-OF_GROUP = (16, 512)  # so that one source leaves room for the others
+FREE = (256, 256)  # a span: what has little traffic is seen whole, for some 5 ms a span
+OF_GROUP = (16, 128)  # so that one source leaves room for the others
 ONE_IN = (256, 64)  # of the records beyond these
 BYTES_MAX = 4 * 1024 * 1024  # of the records that a span keeps
 
