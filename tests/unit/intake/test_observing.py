@@ -8,6 +8,7 @@ import pytest
 from tests.unit.intake.making import NOW, Record, envelope, key_record, policy_of, workspace_record
 from topics.origin_observations import MAX_PAGES, SKETCH, OriginObservation, codec
 from topics.workspaces import Source, SourceType
+from workers.intake import samples
 from workers.intake.facts import Account
 from workers.intake.observing import HOSTS_PER_KEY, HashKey, Span, network_of, observe
 from workers.intake.samples import Samples
@@ -43,16 +44,16 @@ def observed(
     policy = policy_of(
         [key_record()], [workspace_record(allowed=allowed, sources=[Source(id="site", type=type)])]
     )
-    samples = Samples(0)
+    kept = Samples(0)
     records = [Record(value, offset) for offset, value in enumerate(values)]
     for at in range(0, len(records), 500):
-        Sorter(policy).sort(records[at : at + 500], now=NOW, into=Sorting(), seen=samples)
+        Sorter(policy).sort(records[at : at + 500], now=NOW, into=Sorting(), seen=kept)
     workspace = policy.workspace("acme")
     assert workspace is not None
-    span = Span("raw-events", "q", 1, 0, 0, len(values), samples.first_at, samples.last_at)
-    if not samples.groups:
+    span = Span("raw-events", "q", 1, 0, 0, len(values), kept.first_at, kept.last_at)
+    if not kept.groups:
         return {}
-    rows = list(observe(span, samples.groups, Account(workspace, "site"), hashed))
+    rows = list(observe(span, kept.groups, Account(workspace, "site"), hashed))
     assert len({row.host for row in rows}) == len(rows)  # the judge folds a span once a host
     return {row.host: codec.decode(codec.encode(row)) for row in rows}
 
@@ -137,7 +138,10 @@ def test_counts_of_a_sample_are_those_of_all() -> None:
     assert len(own.pages) == 7
 
 
-def test_everything_is_bounded() -> None:
+def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However much of a span is kept: by itself, not by what the samples leave."""
+    monkeypatch.setattr(samples, "FREE", (1000, 1000))
+    monkeypatch.setattr(samples, "OF_GROUP", (1000, 1000))
     seen = observed(*(hit(f"https://h{n}.example", n) for n in range(500)))
     assert len(seen) == HOSTS_PER_KEY
     long = observed(*(hit(COPY, n, headers={"ip": f"10.{n}.7.1"}) for n in range(500)))["copy.example"]

@@ -23,7 +23,7 @@ def seen(decision: Decision, *chunks: int, size: int = 10) -> Samples:
 
 def test_what_has_little_traffic_is_kept_whole() -> None:
     assert list(seen(OWN, 5, 5, 6).groups[OWN].kept) == [*lines(5), *lines(5), *lines(6)]
-    assert list(seen(SHADOW, 500).groups[SHADOW].kept) == lines(500)
+    assert list(seen(SHADOW, 100).groups[SHADOW].kept) == lines(100)
 
 
 def test_of_much_own_traffic_one_in_256_is_kept_spread_over_each_chunk() -> None:
