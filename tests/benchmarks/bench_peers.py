@@ -3,9 +3,11 @@
 CPU is user and system of all of a contender's processes from start to exit; whatever it stored is read back
 and each record counted. Peers do less: none encrypts, and those in Python promise less than exactly once. The
 slow ones get fewer records: the figures are a record's. Flink needs Maven, Quix Streams an environment of its
-own; the first run gets both.
+own; the first run gets both. With --tls the floor and Strongroom alone run, on connections with TLS to both
+servers.
 
     python -m tests.benchmarks.bench_peers [--profile segment|browser|small] [--records N] [--only NAMES]
+                                           [--tls]
 """
 
 import argparse
@@ -18,7 +20,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack
@@ -33,7 +35,9 @@ from tests.benchmarks.peers.workload import (
     workload,
 )
 from tests.stack import ladder
-from tests.stack.s3 import S3
+from tests.stack.authority import Authority
+from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, secured_s3_on
+from tests.stack.secured import secured_kafka_on
 from tests.system.fleet import Fleet
 
 PEERS = Path(__file__).with_name("peers")
@@ -50,6 +54,7 @@ class Given:
     profile: Profile
     count: int
     ends: dict[int, int]
+    trust: Path | None = None  # who vouches for the servers, where they speak TLS
 
     @property
     def topic(self) -> str:
@@ -84,7 +89,8 @@ def python(module: str, given: Given, *more: str) -> Cost:
     fleet, drop = given.fleet, ",".join(dropped_keys(given.profile))
     return spent(
         [sys.executable, "-m", f"tests.benchmarks.peers.{module}", fleet.bootstrap, given.topic, *more,
-         str(given.count), fleet.endpoint, given.bucket, str(given.profile.batch), drop]
+         str(given.count), fleet.endpoint, given.bucket, str(given.profile.batch), drop],
+        **({"KAFKA_TRUST": str(given.trust)} if given.trust else {}),
     )  # fmt: skip
 
 
@@ -140,44 +146,80 @@ def main() -> None:
     parser.add_argument("--profile", choices=PROFILES, default="segment")
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--only", default="", help="names, comma-separated, by their first word")
+    parser.add_argument("--tls", action="store_true", help="the floor and Strongroom, on TLS")
     given = parser.parse_args()
-    only = [name for name in given.only.split(",") if name]
+    only = ["floor", "strongroom"] if given.tls else [name for name in given.only.split(",") if name]
     chosen = [each for each in CONTENDERS if not only or each.name.split(",")[0] in only]
     profile = PROFILES[given.profile]
     if any(each.name.startswith("flink") for each in chosen):
         build_flink()
     print(
         f"{given.records:,} records of {profile.size} bytes, {KEYS} keys by Zipf's law, "
-        f"{WORKSPACES} workspaces, {DROPPED} keys dropped; {PARTITIONS} partitions; {ladder.said()}",
+        f"{WORKSPACES} workspaces, {DROPPED} keys dropped; {PARTITIONS} partitions; "
+        f"{'TLS; ' if given.tls else ''}{ladder.said()}",
         flush=True,
     )
     costs: dict[str, float] = {}
-    with stack() as (bootstrap, s3):
+    with secured() if given.tls else plain() as servers:
         for slowness in sorted({each.slowness for each in chosen}):
             count = given.records // slowness
-            with filled(bootstrap, s3, profile, count) as shared:
+            with filled(servers, profile, count) as shared:
                 for each in chosen:
                     if each.slowness == slowness:
-                        costs[each.name] = told(each, shared, s3)
+                        costs[each.name] = told(each, shared, servers.s3)
     ratios(costs)
 
 
+@dataclass
+class Servers:
+    bootstrap: str  # for contenders
+    open_bootstrap: str  # without TLS, for who fills the topic
+    s3: S3
+    trust: Path | None = None  # who vouches for both, where they speak TLS
+
+
 @contextmanager
-def filled(bootstrap: str, s3: S3, profile: Profile, count: int) -> Iterator[Given]:
-    """A topic with so many records, and what Strongroom needs beside it."""
+def plain() -> Iterator[Servers]:
+    with stack() as (bootstrap, s3):
+        yield Servers(bootstrap, bootstrap, s3)
+
+
+@contextmanager
+def secured() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet(
-            Path(folder), bootstrap, s3.endpoint, s3.bucket(), f"p{uuid.uuid4().hex[:8]}-", PARTITIONS
-        )
+        authority = Authority(Path(folder), "authority")
+        kafka, s3 = secured_kafka_on(ladder.kafka(), authority), secured_s3_on(ladder.s3(), authority)
+        os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
+        os.environ["AWS_CA_BUNDLE"] = str(authority.trust)
+        try:
+            kafka.start()
+            s3.start()
+            yield Servers(kafka.tls, kafka.kafka.bootstrap, s3, authority.trust)
+        finally:
+            s3.close()
+            kafka.kafka.close()
+
+
+@contextmanager
+def filled(servers: Servers, profile: Profile, count: int) -> Iterator[Given]:
+    """A topic with so many records, and what Strongroom needs beside it."""
+    s3, prefix = servers.s3, f"p{uuid.uuid4().hex[:8]}-"
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = Fleet(Path(folder), servers.bootstrap, s3.endpoint, s3.bucket(), prefix, PARTITIONS)
+        if servers.trust:
+            fleet.settings |= {
+                "STRONGROOM_KAFKA_TLS": "true",
+                "STRONGROOM_KAFKA_CA_FILE": str(servers.trust),
+            }
         fleet.create()
         strongroom.set_up(fleet, profile)
-        ends = produce(fleet, workload(profile, count))
-        yield Given(fleet, fleet.bucket, profile, count, ends)
+        ends = produce(replace(fleet, bootstrap=servers.open_bootstrap), workload(profile, count))
+        yield Given(fleet, fleet.bucket, profile, count, ends, servers.trust)
 
 
 def told(contender: Contender, shared: Given, s3: S3) -> float:
     """Runs it, prints its line; CPU seconds a record."""
-    own = Given(shared.fleet, s3.bucket(), shared.profile, shared.count, shared.ends)
+    own = replace(shared, bucket=s3.bucket())
     if contender.name == "strongroom":
         own.bucket = shared.bucket  # its policy is there already
     cost = contender.run(own)

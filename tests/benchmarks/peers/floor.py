@@ -1,12 +1,13 @@
 """The floor: what nobody can do without, in one Python loop. No framework, and nothing survives a crash.
 
 librdkafka consumes, msgspec decodes the write key, a set drops, zstd-1 and AES-256-GCM seal an object a key,
-and the worker's own light path PUTs it.
+and the worker's own light path PUTs it. KAFKA_TRUST names an authority, for brokers that speak TLS.
 
     python -m tests.benchmarks.peers.floor BOOTSTRAP TOPIC PARTITIONS COUNT ENDPOINT BUCKET FLUSH_BYTES DROP,…
 """
 
 import asyncio
+import os
 import secrets
 import sys
 import uuid
@@ -29,8 +30,14 @@ async def main(
     bootstrap: str, topic: str, partitions: int, count: int, endpoint: str, bucket: str, limit: int, drop: str
 ) -> None:
     store = await open_s3(bucket, endpoint=endpoint, region="us-east-1")
+    trust = os.environ.get("KAFKA_TRUST")
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": uuid.uuid4().hex, "enable.auto.commit": False}
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": uuid.uuid4().hex,
+            "enable.auto.commit": False,
+            **({"security.protocol": "ssl", "ssl.ca.location": trust} if trust else {}),
+        }
     )
     consumer.assign([TopicPartition(topic, partition, 0) for partition in range(partitions)])
     decode, compress = msgspec.json.Decoder(Head).decode, zstandard.ZstdCompressor(level=1).compress
