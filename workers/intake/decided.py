@@ -45,7 +45,8 @@ class Plan:
     `others`: of a key that is refused whatever the page, once it has enough pages to be counted by. `over`:
     a page's outcome once the key's quota is used up, and `over_others` that of further pages.
     `since` and `until` are for the hot path: it finds no plan of a key that has a quota to be asked of. So
-    are the `usual` ones: most records of a key come from one host, which two comparisons tell.
+    are the `usual` ones: most records of a key come from one host, which three comparisons tell: its URLs are
+    the texts in [usual_from, usual_end).
     """
 
     __slots__ = (
@@ -61,8 +62,9 @@ class Plan:
         "since",
         "until",
         "usual",
+        "usual_end",
+        "usual_from",
         "usual_origin",
-        "usual_prefix",
     )
 
     def __init__(self, facts: Facts, outcome: Outcome) -> None:
@@ -77,15 +79,17 @@ class Plan:
         self.over: dict[PageInputs, Outcome] = {}
         self.usual: Outcome | None = None
         self.usual_origin: str | object = NO_ORIGIN
-        self.usual_prefix = ""
+        self.usual_from = self.usual_end = ""
 
     def keep_usual(self, inputs: PageInputs, outcome: Outcome) -> None:
         """The first page whose prefix, as `page_inputs` cuts it, all URLs of its host begin with."""
         origin, _, prefix, _ = inputs
         if self.usual is not None or not origin or origin == "null" or not prefix:
             return
-        if prefix.find("/", 9) > 0 and len(origin) + len(prefix) <= LONGEST_PAGE:
-            self.usual, self.usual_origin, self.usual_prefix = outcome, origin, prefix
+        if prefix.find("/", 9) == len(prefix) - 1 and len(origin) + len(prefix) <= LONGEST_PAGE:
+            self.usual, self.usual_origin = outcome, origin
+            # what begins with a text ending in "/" sorts before that text with the next character, "0"
+            self.usual_from, self.usual_end = prefix, prefix[:-1] + "0"
 
 
 class _Generation:

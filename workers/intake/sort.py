@@ -167,10 +167,11 @@ class Sorter:
                     kept = plan.outcome
                     if kept is None:
                         try:
-                            usual = envelope.origin == plan.usual_origin and (
-                                envelope.event.context.page.url.startswith(plan.usual_prefix)  # type: ignore[union-attr]  # caught
+                            usual = (
+                                envelope.origin == plan.usual_origin
+                                and plan.usual_from <= envelope.event.context.page.url < plan.usual_end  # type: ignore[operator,union-attr]  # caught
                             )
-                        except AttributeError:  # one of them is None
+                        except (AttributeError, TypeError):  # one of them is None
                             usual = False
                         kept = plan.usual if usual else plan.pages.get(page_inputs(envelope))
                     outcome = kept or decide(envelope, plan, appended, now, len(value), used, unknown)

@@ -32,7 +32,10 @@ ORIGINS = (
 URLS = (
     "https://shop.example/",
     "https://shop.example/p/1",
+    "https://shop.example/\u00e9",
     "https://shop.example.evil/p/1",
+    "https://shop.example-evil/p/1",
+    "https://shop.example0/p/1",
     "https://shop.example",
     "https://copy.example/p/1",
     "https://copy.example:8443/p/1",
