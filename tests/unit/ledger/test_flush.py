@@ -113,7 +113,7 @@ async def uploaded(lines: list[Lines], threads: Counting) -> list[StoredObject]:
     )
     for upload in uploads:
         assert upload.stored.stored_bytes == (await store.stat(upload.stored.key)).size
-        assert upload.key.unit == upload.unit
+        assert (upload.unit.source, upload.unit.day) == (upload.stored.source, upload.stored.day)
     return [upload.stored for upload in uploads]
 
 
