@@ -29,7 +29,9 @@ from workers.store.retry import Retry
 T = TypeVar("T")
 
 SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
-TOGETHER = 1 << 20  # plain bytes that a thread is given at once: a hand-over costs as much as a small object
+# What a thread is given at once: a hand-over costs as much as a small object. With more at once nothing would
+# be heard of a flush while the keys of many new units are made.
+TOGETHER, HANDFUL = 1 << 20, 16  # plain bytes, objects
 
 
 class Fenced(StrongroomError):
@@ -127,7 +129,7 @@ class Flusher:
             _Planned(number, group, groups[group], name(number, group))
             for number, group in enumerate(sorted(groups))
         )
-        handfuls = _handfuls(planned, len(groups) // self.uploads.at_once)
+        handfuls = _handfuls(planned, min(HANDFUL, len(groups) // self.uploads.at_once))
         done: dict[int, Upload] = {}
 
         async def work() -> None:

@@ -22,7 +22,7 @@ from workers.intake.batch import Batch
 from workers.intake.lines import Lines
 from workers.ledger import entries
 from workers.ledger.entries import Entry, StoredObject
-from workers.ledger.flush import TOGETHER, Fenced
+from workers.ledger.flush import HANDFUL, TOGETHER, Fenced
 from workers.ledger.halts import Halted
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
@@ -125,6 +125,12 @@ async def test_small_objects_are_made_by_the_handful() -> None:
         (f"o{number}", f"s{number:03}", 1 + number) for number in range(40)
     ]
     assert threads.times == 4
+
+
+async def test_a_handful_is_no_more_than_that_however_many_objects_there_are() -> None:
+    threads = Counting()
+    assert len(await uploaded([Lines([b"{}"]) for _ in range(400)], threads)) == 400
+    assert threads.times == 400 // HANDFUL
 
 
 async def test_few_objects_are_made_side_by_side_and_so_are_large_ones() -> None:
