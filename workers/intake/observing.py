@@ -44,13 +44,9 @@ class HashKey(NamedTuple):
     generation: int
     key: bytes  # 32 bytes
 
-    def hash(self, kind: str, text: str) -> int:
-        """64 bits. The same text of two kinds has two hashes."""
-        return _Hashes(self, kind)[text]
 
-
-class _Hashes(dict[str, int]):
-    """Of texts of one kind; what was hashed before is found."""
+class Hashes(dict[str, int]):
+    """64 bits a text, of one kind: the same text of two kinds has two. What was hashed before is found."""
 
     def __init__(self, hashed: HashKey, kind: str) -> None:
         super().__init__()
@@ -124,7 +120,7 @@ class _Observer:
         self._places: dict[PageInputs, _Place] = {}
         kinds = ("page", "anonymous", "user", "network", "browser")
         self._pages, self._visitors, self._users, self._networks, self._browsers = (
-            _Hashes(hashed, kind) for kind in kinds
+            Hashes(hashed, kind) for kind in kinds
         )
 
     def see(self, visit: Visit, weight: float) -> None:

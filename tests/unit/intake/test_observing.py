@@ -10,7 +10,7 @@ from topics.origin_observations import MAX_PAGES, SKETCH, OriginObservation, cod
 from topics.workspaces import Source, SourceType
 from workers.intake import samples
 from workers.intake.facts import Account
-from workers.intake.observing import HOSTS_PER_KEY, HashKey, Span, network_of, observe
+from workers.intake.observing import HOSTS_PER_KEY, Hashes, HashKey, Span, network_of, observe
 from workers.intake.samples import Samples
 from workers.intake.sort import Sorter, Sorting
 
@@ -157,7 +157,7 @@ def test_another_key_leaves_nothing_in_common() -> None:
 
 
 def test_a_page_a_visitor_and_a_user_of_one_name_have_different_hashes() -> None:
-    assert len({HASHED.hash(kind, "same") for kind in ("page", "anonymous", "user")}) == 3
+    assert len({Hashes(HASHED, kind)["same"] for kind in ("page", "anonymous", "user")}) == 3
 
 
 @pytest.mark.parametrize(
