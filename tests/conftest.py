@@ -110,7 +110,7 @@ def secured_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredK
         broker.start()
         yield broker
     finally:
-        broker.kafka.close()
+        broker.close()
 
 
 @pytest.fixture

@@ -32,6 +32,7 @@ from msgspec.structs import replace
 from tests.stack import ladder
 from tests.stack.kafka import Kafka, kafka_on
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
+from tests.stack.secured import SecuredKafka
 from tests.system.fleet import COMMAND, Fleet, Worker
 from topics.workspaces import Source, SourceType
 from workers.by import By
@@ -100,12 +101,19 @@ def stack() -> Iterator[tuple[str, S3]]:
 
 @contextmanager
 def servers() -> Iterator[tuple[Kafka, S3]]:
-    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
     kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
+    with started(kafka, s3):
+        yield kafka, s3
+
+
+@contextmanager
+def started(kafka: Kafka | SecuredKafka, s3: S3) -> Iterator[None]:
+    """The servers at work, with S3's credentials in the environment; closed at the end."""
+    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
     try:
         kafka.start()
         s3.start()
-        yield kafka, s3
+        yield
     finally:
         s3.close()
         kafka.close()

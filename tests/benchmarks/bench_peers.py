@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack
+from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack, started
 from tests.benchmarks.peers import came_back, strongroom
 from tests.benchmarks.peers.workload import (
     DROPPED,
@@ -36,7 +36,7 @@ from tests.benchmarks.peers.workload import (
 )
 from tests.stack import ladder
 from tests.stack.authority import Authority
-from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, secured_s3_on
+from tests.stack.s3 import S3, secured_s3_on
 from tests.stack.secured import secured_kafka_on
 from tests.system.fleet import Fleet
 
@@ -189,15 +189,9 @@ def secured() -> Iterator[Servers]:
     with tempfile.TemporaryDirectory() as folder:
         authority = Authority(Path(folder), "authority")
         kafka, s3 = secured_kafka_on(ladder.kafka(), authority), secured_s3_on(ladder.s3(), authority)
-        os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
         os.environ["AWS_CA_BUNDLE"] = str(authority.trust)
-        try:
-            kafka.start()
-            s3.start()
+        with started(kafka, s3):
             yield Servers(kafka.tls, kafka.kafka.bootstrap, s3, authority.trust)
-        finally:
-            s3.close()
-            kafka.kafka.close()
 
 
 @contextmanager

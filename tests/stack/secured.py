@@ -88,6 +88,9 @@ class SecuredKafka:
             admin.alter_user_scram_credentials([known])[USER].result(ADMIN_WITHIN)
         wait_until(self._lets_in, self.kafka.server, f"Kafka at {self.login}", ADMIN_WITHIN)
 
+    def close(self) -> None:
+        self.kafka.close()
+
     def _lets_in(self) -> bool:
         try:
             admin = AdminClient(
