@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 import msgspec
 import zstandard
+from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # aiokafka ships no types
 from confluent_kafka import Consumer, Producer, TopicPartition
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from msgspec.structs import replace
@@ -140,8 +141,16 @@ def fill(fleet: Fleet, count: int) -> dict[int, int]:
 
 
 def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int]:
-    """Sends (key, value) pairs, to one partition after the other; the ends of the log then."""
-    return send(fleet, ((number % PARTITIONS, key, value) for number, (key, value) in enumerate(pairs)))
+    """Sends (key, value) pairs, each where Kafka's own clients put its key; the ends of the log then."""
+    places: dict[bytes, int] = {}
+
+    def place(key: bytes) -> int:
+        found = places.get(key)
+        if found is None:
+            found = places[key] = (murmur2(key) & 0x7FFFFFFF) % PARTITIONS
+        return found
+
+    return send(fleet, ((place(key), key, value) for key, value in pairs))
 
 
 def send(fleet: Fleet, placed: Iterable[tuple[int, bytes, bytes]]) -> dict[int, int]:
