@@ -5,6 +5,7 @@ default configuration loses the class that would mend it (docs/s3.md, TLS). All 
 """
 
 import ssl
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ import aiohttp
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
 from aiobotocore.httpsession import AIOHTTPSession  # type: ignore[import-untyped]  # ships no types
 from botocore.exceptions import NoCredentialsError  # type: ignore[import-untyped]  # ships no types
+from botocore.loaders import Loader, create_loader  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
 from workers.tls import client_context, is_here
@@ -49,6 +51,7 @@ async def open_session(*, allow_http: bool) -> Session:
     """
     session = aioboto3.Session()
     core = session._session  # aioboto3 hands its defaults on only here
+    core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
     authorities = core.get_config_variable("ca_bundle")
     context = client_context(ca_file=Path(authorities) if authorities else None)
     http = http_session(context, allow_http=allow_http)
@@ -57,6 +60,12 @@ async def open_session(*, allow_http: bool) -> Session:
     if await session.get_credentials() is None:
         raise NoCredentialsError
     return Session(session, http, context)
+
+
+@lru_cache
+def _descriptions(paths: str | None) -> Loader:
+    """Of AWS's services, for all sessions: to parse them is half of what it takes to open a bucket."""
+    return create_loader(paths)
 
 
 def http_session(context: ssl.SSLContext, *, allow_http: bool) -> type[Any]:

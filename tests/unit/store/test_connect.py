@@ -1,8 +1,11 @@
 """Where objects are sent, and that no setting loses the verified connection on the way."""
 
+from typing import Any
+
 import pytest
 from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ships no types
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # ships no types
+from botocore.loaders import JSONFileLoader  # type: ignore[import-untyped]  # ships no types
 
 from workers.errors import Fatal
 from workers.store.address import Address
@@ -35,6 +38,28 @@ async def test_no_request_leaves_in_clear_text() -> None:
     session = http_session(client_context(), allow_http=False)()
     with pytest.raises(Fatal, match=r"http://sts\.example"):
         await session.send(AWSRequest("POST", "http://sts.example/?token=hidden").prepare())
+
+
+async def test_what_describes_the_service_is_parsed_once_for_all_buckets(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    parsed: list[str] = []
+    load = JSONFileLoader._load_file
+
+    def counted(self: Any, path: str, method: Any) -> Any:
+        parsed.append(path)
+        return load(self, path, method)
+
+    monkeypatch.setattr(JSONFileLoader, "_load_file", counted)
+    found = []
+    for bucket in ("one", "other"):
+        parsed.clear()
+        store = await open_s3(bucket, endpoint="https://s3.example", region="us-east-1")
+        await store.close()
+        found.append(sum("/s3/" in path for path in parsed))
+    assert found[1] == 0, found
 
 
 @pytest.mark.parametrize(
