@@ -128,7 +128,11 @@ def test_what_a_deletion_kept_is_told_with_its_reason() -> None:
     st.lists(
         st.tuples(
             st.text(
-                st.characters(min_codepoint=0x20, exclude_categories=["Cs"]) | st.sampled_from("\r\n\t&<>")
+                # what XML 1.0 can hold (2.2, Char): no key of ours has anything else
+                st.characters(
+                    min_codepoint=0x20, exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"
+                )
+                | st.sampled_from("\r\n\t&<>")
             ),
             st.none() | st.text(st.sampled_from("aZ0._-+/&"), min_size=1),
         ),
