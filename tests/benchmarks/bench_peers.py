@@ -2,12 +2,13 @@
 
 CPU is user and system of all of a contender's processes from start to exit; whatever it stored is read back
 and each record counted. Peers do less: none encrypts, and those in Python promise less than exactly once. The
-slow ones get fewer records: the figures are a record's. Flink needs Maven, Quix Streams an environment of its
-own; the first run gets both. With --tls the floor and Strongroom alone run, on connections with TLS to both
-servers.
+slow ones get fewer records: the figures are a record's. Flink needs Maven, Bento Go, Quix Streams an
+environment of its own; the first run gets what they need. With --tls the floor and Strongroom alone run, on
+connections with TLS to both servers. A round has new topics and buckets; every second one goes backwards, and
+a ratio is the median of its rounds'.
 
     python -m tests.benchmarks.bench_peers [--profile segment|browser|small] [--records N] [--only NAMES]
-                                           [--tls]
+                                           [--rounds N] [--tls]
 """
 
 import argparse
@@ -18,10 +19,13 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
+
+from confluent_kafka import Consumer, TopicPartition
 
 from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack, started
 from tests.benchmarks.peers import came_back, strongroom
@@ -43,6 +47,8 @@ from tests.system.fleet import Fleet
 PEERS = Path(__file__).with_name("peers")
 INTERVAL = 10  # seconds between flushes, commits or checkpoints of those that have such
 PATIENCE = 1800.0  # seconds for one contender
+LOOK = 0.5  # seconds between two looks at one that does not end by itself
+BENTO = PEERS / "bento/target/bento"
 
 
 @dataclass
@@ -69,14 +75,21 @@ class Contender:
     read: Callable[[Given], Iterator[bytes]] | None  # NDJSON that it stored; None: it can't be opened
 
 
-def spent(command: list[str], **environment: str) -> Cost:
-    """Runs it to its end, and says what it cost."""
+def spent(command: list[str], environment: Mapping[str, str], over: Callable[[], bool] | None = None) -> Cost:
+    """Runs it to its end, and says what it cost. What does not end by itself is stopped once it is `over`."""
     with tempfile.TemporaryFile() as log:
         began = time.perf_counter()
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
         watch = threading.Timer(PATIENCE, process.kill)
         watch.start()
-        _, status, used = os.wait4(process.pid, 0)
+        ended = 0
+        while over is not None and not over() and not ended:
+            time.sleep(LOOK)
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        if not ended:
+            if over is not None:
+                process.terminate()
+            _, status, used = os.wait4(process.pid, 0)
         watch.cancel()
         seconds = time.perf_counter() - began
         if status:
@@ -90,7 +103,7 @@ def python(module: str, given: Given, *more: str) -> Cost:
     return spent(
         [sys.executable, "-m", f"tests.benchmarks.peers.{module}", fleet.bootstrap, given.topic, *more,
          str(given.count), fleet.endpoint, given.bucket, str(given.profile.batch), drop],
-        **({"KAFKA_TRUST": str(given.trust)} if given.trust else {}),
+        {"KAFKA_TRUST": str(given.trust)} if given.trust else {},
     )  # fmt: skip
 
 
@@ -98,8 +111,34 @@ def quix(given: Given) -> Cost:
     every = given.profile.batch * PARTITIONS // given.profile.size
     return spent(
         [str(quix_python()), str(PEERS / "quix.py"), given.fleet.bootstrap, given.topic,
-         given.fleet.endpoint, given.bucket, str(every), ",".join(dropped_keys(given.profile))]
+         given.fleet.endpoint, given.bucket, str(every), ",".join(dropped_keys(given.profile))],
+        {},
     )  # fmt: skip
+
+
+def bento(given: Given) -> Cost:
+    group = uuid.uuid4().hex
+    reader = Consumer({"bootstrap.servers": given.fleet.bootstrap, "group.id": group})
+    places = [TopicPartition(given.topic, partition) for partition in given.ends]
+    try:
+        return spent(
+            [str(BENTO), "-c", str(PEERS / "bento/archive.yaml")],
+            {
+                "BOOTSTRAP": given.fleet.bootstrap,
+                "TOPIC": given.topic,
+                "GROUP": group,
+                "DROPPED": ",".join(dropped_keys(given.profile)),
+                "BUCKET": given.bucket,
+                "ENDPOINT": given.fleet.endpoint,
+                "BATCH": str(given.profile.batch),
+                "INTERVAL": str(INTERVAL),
+            },
+            lambda: all(
+                place.offset >= given.ends[place.partition] for place in reader.committed(places, 10)
+            ),
+        )
+    finally:
+        reader.close()
 
 
 def flink(given: Given, parallelism: int) -> Cost:
@@ -112,7 +151,8 @@ def flink(given: Given, parallelism: int) -> Cost:
          given.fleet.bootstrap, given.topic, given.fleet.endpoint,
          os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"],
          f"s3://{given.bucket}/archive", given.fleet.folder.as_uri() + "/checkpoints",
-         str(INTERVAL * 1000), str(parallelism), ",".join(dropped_keys(given.profile))]
+         str(INTERVAL * 1000), str(parallelism), ",".join(dropped_keys(given.profile))],
+        {},
     )  # fmt: skip
 
 
@@ -126,6 +166,11 @@ def quix_python() -> Path:
     return binary
 
 
+def build_bento() -> None:
+    if not BENTO.exists():
+        subprocess.run(["go", "build", "-o", str(BENTO), "."], cwd=PEERS / "bento", check=True)
+
+
 def build_flink() -> None:
     if not (PEERS / "flink/target/flink-contender-1.jar").exists():
         subprocess.run(["mvn", "-q", "-B", "package"], cwd=PEERS / "flink", check=True)
@@ -136,6 +181,7 @@ CONTENDERS = (
     Contender("strongroom", 1, strongroom.archive, strongroom.read),
     Contender("flink, 1 slot", 1, lambda given: flink(given, 1), came_back.zstd_objects),
     Contender("flink, 2 slots", 1, lambda given: flink(given, 2), came_back.zstd_objects),
+    Contender("bento", 2, bento, came_back.zstd_objects),
     Contender("quix", 5, quix, came_back.zstd_objects),
     Contender("faust agent", 10, lambda given: python("faust_agent", given), came_back.zstd_objects),
 )
@@ -146,6 +192,7 @@ def main() -> None:
     parser.add_argument("--profile", choices=PROFILES, default="segment")
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--only", default="", help="names, comma-separated, by their first word")
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--tls", action="store_true", help="the floor and Strongroom, on TLS")
     given = parser.parse_args()
     only = ["floor", "strongroom"] if given.tls else [name for name in given.only.split(",") if name]
@@ -153,21 +200,24 @@ def main() -> None:
     profile = PROFILES[given.profile]
     if any(each.name.startswith("flink") for each in chosen):
         build_flink()
+    if any(each.name == "bento" for each in chosen):
+        build_bento()
     print(
         f"{given.records:,} records of {profile.size} bytes, {KEYS} keys by Zipf's law, "
         f"{WORKSPACES} workspaces, {DROPPED} keys dropped; {PARTITIONS} partitions; "
         f"{'TLS; ' if given.tls else ''}{ladder.said()}",
         flush=True,
     )
-    costs: dict[str, float] = {}
+    rounds: list[dict[str, float]] = []
     with secured() if given.tls else plain() as servers:
-        for slowness in sorted({each.slowness for each in chosen}):
-            count = given.records // slowness
-            with filled(servers, profile, count) as shared:
-                for each in chosen:
-                    if each.slowness == slowness:
-                        costs[each.name] = told(each, shared, servers.s3)
-    ratios(costs)
+        for number in range(given.rounds):
+            rounds.append({})
+            for slowness in sorted({each.slowness for each in chosen}):
+                alike = [each for each in chosen if each.slowness == slowness]
+                with filled(servers, profile, given.records // slowness) as shared:
+                    for each in reversed(alike) if number % 2 else alike:
+                        rounds[-1][each.name] = told(each, shared, servers.s3)
+    ratios(rounds)
 
 
 @dataclass
@@ -230,15 +280,17 @@ def told(contender: Contender, shared: Given, s3: S3) -> float:
     return cost.cpu / own.count
 
 
-def ratios(costs: dict[str, float]) -> None:
-    own = costs.get("strongroom")
-    if own is None:
+def ratios(rounds: Sequence[dict[str, float]]) -> None:
+    if "strongroom" not in rounds[0]:
         return
-    if "floor" in costs:
-        print(f"strongroom / floor: {own / costs['floor']:.2f} times the CPU")
-    for name, cost in costs.items():
-        if name not in ("floor", "strongroom"):
-            print(f"{name} / strongroom: {cost / own:.1f} times the CPU")
+    for name in rounds[0]:
+        found = sorted(each[name] / each["strongroom"] for each in rounds)
+        if name == "floor":
+            found = sorted(1 / ratio for ratio in found)
+        if name != "strongroom":
+            words = "strongroom / floor" if name == "floor" else f"{name} / strongroom"
+            every = ", ".join(f"{ratio:.2f}" for ratio in found)
+            print(f"{words}: {median(found):.2f} times the CPU ({every})")
 
 
 if __name__ == "__main__":

@@ -35,13 +35,18 @@ SOURCES = KEYS // WORKSPACES
 
 def set_up(fleet: Fleet, profile: Profile) -> None:
     """The workspaces and their keys, revoked if on the drop list; and the sites of browsers."""
-    os.environ.update(fleet.environment())
-    asyncio.run(_set_up(profile))
+    register(fleet, profile)
     for key in dropped_keys(profile):
         fleet.run("keys", "revoke", key, "--reason", "on the drop list")
 
 
-async def _set_up(profile: Profile) -> None:
+def register(fleet: Fleet, profile: Profile) -> None:
+    """The same, with all keys in use."""
+    os.environ.update(fleet.environment())
+    asyncio.run(_register(profile))
+
+
+async def _register(profile: Profile) -> None:
     by = By("bench", "bench", "bench", now=time.time_ns() // 1_000_000)
     async with open_policy(Settings.load()) as books:
         for workspace in range(WORKSPACES):
