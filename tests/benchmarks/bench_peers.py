@@ -12,6 +12,7 @@ a ratio is the median of its rounds'.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -127,7 +128,7 @@ def bento(given: Given) -> Cost:
                 "BOOTSTRAP": given.fleet.bootstrap,
                 "TOPIC": given.topic,
                 "GROUP": group,
-                "DROPPED": ",".join(dropped_keys(given.profile)),
+                "DROPPED": json.dumps(dropped_keys(given.profile)),
                 "BUCKET": given.bucket,
                 "ENDPOINT": given.fleet.endpoint,
                 "BATCH": str(given.profile.batch),
