@@ -15,11 +15,12 @@ from workers.intake.batch import Batch
 from workers.ledger import assign, chain, flush, head
 from workers.ledger.chain import Appended, append
 from workers.ledger.entries import FIRST_INCARNATION
-from workers.ledger.flush import Commit, Flusher, Made, Upload, upload_of
+from workers.ledger.flush import Commit, Flusher
 from workers.ledger.head import Head, Hint, after_genesis
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
 from workers.ledger.succession import LogId
+from workers.ledger.upload import Made, Upload, upload_of
 from workers.roles.owner import Owner
 from workers.store.port import IF_ABSENT, Denied, PreconditionFailed, Store
 from workers.store.retry import Retry

@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from workers.ledger.halts import KEY_WITHDRAWN, Halted
 from workers.ledger.head import Head, after_entry
 from workers.ledger.names import ChainId
 from workers.ledger.pack import Packer
-from workers.sealing.format import Sealed
+from workers.ledger.upload import HANDFUL, Made, Planned, Upload, handfuls_of, unit_of, upload_of
 from workers.sealing.keys import Unit
 from workers.store.port import IF_ABSENT, NotFound, PreconditionFailed, Store, Unavailable
 from workers.store.retry import Retry
@@ -29,9 +29,6 @@ from workers.store.retry import Retry
 T = TypeVar("T")
 
 SEALING_THREADS = 2  # compression, encryption and digests run outside the GIL, beside the event loop
-# What a thread is given at once: a hand-over costs as much as a small object. With more at once nothing would
-# be heard of a flush while the keys of many new units are made.
-TOGETHER, HANDFUL = 1 << 20, 16  # plain bytes, objects
 
 
 class Fenced(StrongroomError):
@@ -112,24 +109,22 @@ class Flusher:
                 raise UnitsDisposed(units, error) from None
             raise
 
-    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list["Upload"]:
+    async def _upload_all(self, chain: ChainId, batch: Batch, attempt: str) -> list[Upload]:
         def name(number: int, group: Group) -> str:
             return chain.data(group, batch.first, batch.next, attempt, self.packer.suffix)
 
         return await self.upload(batch.sorting.lines, name)
 
-    async def upload(
-        self, groups: Mapping[Group, Lines], name: Callable[[int, Group], str]
-    ) -> list["Upload"]:
+    async def upload(self, groups: Mapping[Group, Lines], name: Callable[[int, Group], str]) -> list[Upload]:
         """An object of each group, in the order of groups, named by its number and group; empties the lines.
 
         Raises KeyWithdrawn where a group's unit has a key that nobody may use any more.
         """
         planned = (
-            _Planned(number, group, groups[group], name(number, group))
+            Planned(number, group, groups[group], name(number, group))
             for number, group in enumerate(sorted(groups))
         )
-        handfuls = _handfuls(planned, min(HANDFUL, len(groups) // self.uploads.at_once))
+        handfuls = handfuls_of(planned, min(HANDFUL, len(groups) // self.uploads.at_once))
         done: dict[int, Upload] = {}
 
         async def work() -> None:
@@ -146,12 +141,12 @@ class Flusher:
             raise failures.exceptions[0] from None
         return [done[number] for number in range(len(groups))]
 
-    async def check(self, uploads: Sequence["Upload"]) -> None:
+    async def check(self, uploads: Sequence[Upload]) -> None:
         """A key that was withdrawn while its objects were uploaded must not get another entry."""
         for _, unit, key in uploads:
             await self._check(unit, key)
 
-    async def _upload(self, planned: Sequence["_Planned"], done: dict[int, "Upload"]) -> None:
+    async def _upload(self, planned: Sequence[Planned], done: dict[int, Upload]) -> None:
         async with self.uploads:
             sealed = await self.retry.call(lambda: self._made(planned))
             for each, made in zip(planned, sealed, strict=True):
@@ -161,7 +156,7 @@ class Flusher:
                 done[each.number] = upload_of(each.group, each.key, records, made)
                 self.uploaded()
 
-    async def _made(self, planned: Sequence["_Planned"]) -> list["Made"]:
+    async def _made(self, planned: Sequence[Planned]) -> list[Made]:
         unit_keys = [await self._unit_key(unit_of(each.group)) for each in planned]
 
         def make() -> list[Made]:
@@ -169,7 +164,7 @@ class Flusher:
 
         return await asyncio.get_running_loop().run_in_executor(self.threads, make)
 
-    def _sealed(self, planned: "_Planned", unit_key: UnitSealer) -> "Made":
+    def _sealed(self, planned: Planned, unit_key: UnitSealer) -> Made:
         plain = planned.lines.ndjson()
         sealed = unit_key.seal(self.packer.pack(plain), planned.key)
         return Made(len(plain), sealed, sha256(sealed.body).hexdigest(), unit_key)
@@ -187,7 +182,7 @@ class Flusher:
         except Poison as error:
             raise KeyWithdrawn(unit, error) from None
 
-    async def _put(self, key: str, made: "Made") -> None:
+    async def _put(self, key: str, made: Made) -> None:
         sealed = made.sealed
         try:
             await self.data.put(
@@ -235,66 +230,6 @@ class Flusher:
         if not stored.won:
             raise Fenced(f"{self.ledger.name}/{key} was committed by another worker, or closes the chain")
         return Commit(*after_entry(chain, batch.first, stored.body))
-
-
-class _Planned(NamedTuple):
-    """An object that is to be."""
-
-    number: int  # of its flush
-    group: Group
-    lines: Lines
-    key: str
-
-
-def _handfuls(planned: Iterable[_Planned], most: int) -> Iterator[list[_Planned]]:
-    """Of one object or up to `most`, in their order; more than one have TOGETHER bytes at most."""
-    handful: list[_Planned] = []
-    size = 0
-    for each in planned:
-        size += each.lines.plain_bytes
-        if handful and (len(handful) >= most or size > TOGETHER):
-            yield handful
-            handful, size = [], each.lines.plain_bytes
-        handful.append(each)
-    if handful:
-        yield handful
-
-
-class Made(NamedTuple):
-    """An object that may be sent."""
-
-    plain_bytes: int
-    sealed: Sealed
-    digest: str  # SHA-256 of the sealed body, in hex
-    unit_key: UnitSealer
-
-
-class Upload(NamedTuple):
-    stored: StoredObject
-    unit: Unit
-    key: UnitSealer
-
-
-def upload_of(group: Group, key: str, records: int, made: Made) -> Upload:
-    """What the entry will say of the object at `key`, and what sealed it."""
-    stored = StoredObject(
-        key=key,
-        workspace=group.workspace,
-        source=group.source,
-        day=group.day,
-        disposition=group.disposition,
-        clock=group.clock,
-        records=records,
-        plain_bytes=made.plain_bytes,
-        stored_bytes=len(made.sealed.body),
-        sha256=made.digest,
-        key_generation=made.unit_key.generation,
-    )
-    return Upload(stored, unit_of(group), made.unit_key)
-
-
-def unit_of(group: Group) -> Unit:
-    return Unit(group.workspace, group.source, group.day, group.clock)
 
 
 def anchor_of(batch: Batch) -> Anchor | None:

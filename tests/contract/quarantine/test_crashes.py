@@ -20,13 +20,14 @@ from workers.intake.dispositions import Clock, Disposition
 from workers.intake.key_states import Refused
 from workers.ledger import live
 from workers.ledger.entries import Writer
-from workers.ledger.flush import Flusher, Upload, Uploads
+from workers.ledger.flush import Flusher, Uploads
 from workers.ledger.intake_objects import IntakeObjects
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.quarantine import Moved, Quarantine
 from workers.ledger.read import open_object
 from workers.ledger.unit_chain import head
 from workers.ledger.unit_entries import Became
+from workers.ledger.upload import Upload
 from workers.retention.dispose import Outcome
 from workers.sealing.keys import Unit
 

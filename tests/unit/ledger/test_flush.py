@@ -22,10 +22,11 @@ from workers.intake.batch import Batch
 from workers.intake.lines import Lines
 from workers.ledger import entries
 from workers.ledger.entries import Entry, StoredObject
-from workers.ledger.flush import HANDFUL, TOGETHER, Fenced
+from workers.ledger.flush import Fenced
 from workers.ledger.halts import Halted
 from workers.ledger.head import Head, read_head
 from workers.ledger.partition import Partition
+from workers.ledger.upload import HANDFUL, TOGETHER
 from workers.ledger.verify import Verifier
 from workers.store.faults import Fault
 from workers.store.memory import MemoryStore
