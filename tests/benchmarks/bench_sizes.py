@@ -1,6 +1,6 @@
 """What a record costs by its own size, by the size of a flush, and by the keys in policy, in one run.
 
-    python -m tests.benchmarks.bench_sizes [--only records,flushes,keys] [--megabytes 1200] [--plot FILE.png]
+    python -m tests.benchmarks.bench_sizes [--only records,flushes,keys] [--megabytes 800] [--plot FILE.png]
 
 A turn has a fleet of its own and as many records as make so many megabytes, 1.5 M at most; of 78 bytes they
 are what the peers get as small ones. It is measured from the first record that the worker has taken until
@@ -75,7 +75,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default=",".join(SWEEPS), help="sweeps, comma-separated")
-    parser.add_argument("--megabytes", type=int, default=1200, help="of records, a turn")
+    parser.add_argument("--megabytes", type=int, default=800, help="of records, a turn")
     parser.add_argument("--plot", type=Path, help="a file a sweep: its name is put before the suffix")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed

@@ -108,10 +108,11 @@ def _text(random: Random, length: int, *, escaped: bool) -> str:
     """Words that take `length` bytes in JSON, whether it escapes what is not ASCII or not."""
     if length < 0:
         raise ValueError(f"the size is {-length} bytes too small for a call")
-    text = ""
+    words: list[str] = []
     while True:
-        longer = f"{text}{random.choice(WORDS)} "
-        if len(json.dumps(longer, ensure_ascii=escaped).encode()) - 2 > length:
-            break
-        text = longer
-    return text + "." * (length + 2 - len(json.dumps(text, ensure_ascii=escaped).encode()))
+        word = f"{random.choice(WORDS)} "
+        size = len(json.dumps(word, ensure_ascii=escaped).encode()) - 2  # without its quotes
+        if size > length:
+            return "".join(words) + "." * length
+        words.append(word)
+        length -= size
