@@ -9,6 +9,7 @@ import time
 from dataclasses import replace
 
 from tests.benchmarks.bench_sort import KEYS, NOW, RECORDS, best, policy_of, records_of
+from tests.runs import runs_of
 from topics.origin_observations import codec
 from workers.intake.dispositions import Decision
 from workers.intake.facts import Account
@@ -24,16 +25,17 @@ HASHED = HashKey(1, bytes(32))
 
 def main() -> None:
     records, policy = records_of(seed=7), policy_of(KEYS)
+    runs = runs_of(records)
     sorter, seen = Sorter(policy), Samples(0)
 
     def off() -> None:
-        sorter.sort(records, now=NOW, into=Sorting())
+        sorter.sort(runs, now=NOW, into=Sorting())
 
     def on() -> None:
         nonlocal seen
         if seen.groups and sum(group.records for group in seen.groups.values()) > RATES[-1] * SPAN:
             seen = Samples(0)
-        sorter.sort(records, now=NOW, into=Sorting(), seen=seen)
+        sorter.sort(runs, now=NOW, into=Sorting(), seen=seen)
 
     def told(samples: Samples) -> int:
         by_source: dict[tuple[str, str], dict[Decision, Group]] = {}
@@ -60,7 +62,7 @@ def main() -> None:
             samples = Samples(0)
             left = rate * SPAN
             while left > 0:
-                sorter.sort(taken[: min(left, RECORDS)], now=NOW, into=Sorting(), seen=samples)
+                sorter.sort(runs_of(taken[: min(left, RECORDS)]), now=NOW, into=Sorting(), seen=samples)
                 left -= RECORDS
             kept = sum(len(group.kept) for group in samples.groups.values())
             quickest = float("inf")

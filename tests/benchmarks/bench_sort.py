@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import msgspec
 from msgspec.structs import replace as replace_fields
 
+from tests.runs import runs_of
 from topics import origin_verdicts, workspaces, write_keys
 from topics.origin_verdicts import OriginVerdict, VerdictKind
 from topics.workspaces import OverQuota, Source, SourceType, Workspace
@@ -150,7 +151,7 @@ def best(phases: dict[str, Callable[[], object]]) -> dict[str, float]:
 
 def main() -> None:
     records = records_of(seed=7)
-    values = [record.value or b"" for record in records]
+    runs, values = runs_of(records), [record.value or b"" for record in records]
     policy = policy_of(KEYS)
     sorter = Sorter(policy)
 
@@ -164,12 +165,12 @@ def main() -> None:
             envelope.decode(value)
 
     def sort() -> None:
-        sorter.sort(records, now=NOW, into=Sorting())
+        sorter.sort(runs, now=NOW, into=Sorting())
 
     metered = Sorter(policy_of(KEYS, OverQuota.FLAG))
 
     def sort_with_quotas() -> None:
-        metered.sort(records, now=NOW, into=Sorting())
+        metered.sort(runs, now=NOW, into=Sorting())
 
     judged = policy_of(KEYS)
     for key in range(KEYS):
@@ -178,7 +179,7 @@ def main() -> None:
     with_verdicts = Sorter(judged)
 
     def sort_with_verdicts() -> None:
-        with_verdicts.sort(records, now=NOW, into=Sorting())
+        with_verdicts.sort(runs, now=NOW, into=Sorting())
 
     updates = iter(range(2, 10**9))
 
@@ -191,7 +192,8 @@ def main() -> None:
     def sort_changed(change: Callable[[bytes, int], bytes]) -> Callable[[], None]:
         changed = [replace(record, value=change(record.value or b"", record.offset)) for record in records]
         limits = SortLimits(unknown_key_bytes=10**12, unknown_key_share=1.0)
-        return lambda: Sorter(policy, limits).sort(changed, now=NOW, into=Sorting())
+        runs = runs_of(changed)
+        return lambda: Sorter(policy, limits).sort(runs, now=NOW, into=Sorting())
 
     size = sum(map(len, values)) / RECORDS
     phases: dict[str, Callable[[], object]] = {

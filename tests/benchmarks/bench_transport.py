@@ -73,7 +73,7 @@ class Counting:
     async def revoked(self, partitions: frozenset[int]) -> None: ...
 
     async def take(self, chunk: Chunk) -> None:
-        if self.meter.saw(len(chunk.records)):
+        if self.meter.saw(chunk.records):
             self.done.set()
 
     async def drain(self) -> None: ...

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
+from tests.runs import runs_of
 from tests.stack import ladder
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
 from tests.system.fleet import COMMAND, Fleet
@@ -163,7 +164,7 @@ def batches(count: int) -> Iterator[list[bytes]]:
 def sorted_at(head: Head, values: list[bytes]) -> Batch:
     batch = Batch(head.next)
     found = [Record(value, offset) for offset, value in enumerate(values, head.next)]
-    SORTER.sort(found, now=NOW, into=batch.sorting)
+    SORTER.sort(runs_of(found), now=NOW, into=batch.sorting)
     batch.extend(head.next + len(found), len(found), uptime=0.0, oldest=NOW)
     return batch
 

@@ -19,8 +19,9 @@ from typing import NamedTuple
 import msgspec
 
 from workers.intake.policy import Applied, Policy
+from workers.intake.runs import Run
 from workers.intake.samples import Samples
-from workers.intake.sort import Record, Sorter, Sorting
+from workers.intake.sort import Sorter, Sorting
 from workers.roles.owner import Owner
 from workers.stream.chunk import Chunk
 
@@ -80,17 +81,18 @@ class _Notebook:
 
         def sorting(
             sorter: Sorter,
-            records: Sequence[Record],
+            runs: Sequence[Run],
             *,
             now: int,
             into: Sorting,
             seen: Samples | None = None,
         ) -> None:
             began = time.time_ns()
-            sort(sorter, records, now=now, into=into, seen=seen)
-            if records:
+            sort(sorter, runs, now=now, into=into, seen=seen)
+            if runs:
                 ended = time.time_ns()
-                note = Decided(self._partition, records[0].offset, records[-1].offset, began, ended)
+                first, last = runs[0].offsets[0], runs[-1].offsets[-1]
+                note = Decided(self._partition, first, last, began, ended)
                 self.decided.append(note)
 
         def applying(policy: Policy, value: bytes | None) -> Applied:

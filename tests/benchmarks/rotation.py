@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from tests.benchmarks import bench_archive
 from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
 from tests.benchmarks.soak_samples import LogEnds
+from tests.runs import runs_of
 from tests.stack import ladder
 from tests.stack.moto_kms import MotoKms, moto_kms
 from tests.system.fleet import COMMAND, START_WITHIN, Fleet, wait_until
@@ -217,7 +218,7 @@ async def fill(days: int, rounds: int) -> int:
                 for day in range(days)
                 for number, value in enumerate(values)
             ]
-            sorter.sort(found, now=now, into=batch.sorting)
+            sorter.sort(runs_of(found), now=now, into=batch.sorting)
             batch.extend(head.next + len(found), len(found), uptime=0.0, oldest=now)
             head = (await flusher.flush(chain, batch, done(head))).head
         return head.next

@@ -14,7 +14,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -37,7 +36,7 @@ from workers.sealing.root import FileRoot
 from workers.sealing.roots import Roots
 from workers.settings import Settings
 from workers.store.retry import Retry
-from workers.stream.chunk import Chunk
+from workers.stream.chunk import Chunk, Run
 
 PARTITIONS = 8
 ROUNDS = 1  # of the small workspaces
@@ -56,14 +55,6 @@ class Took(msgspec.Struct):
     objects: int
     entries: int
     seconds: float
-
-
-class Record(NamedTuple):
-    offset: int
-    timestamp: int
-    timestamp_type: int
-    key: bytes | None
-    value: bytes
 
 
 class Log:
@@ -128,8 +119,11 @@ def chunks(count: int, now: int) -> Iterator[Chunk]:
                     start,
                     offsets[partition],
                     [
-                        Record(start + at, now, 1, None, VALUE % (key_of(number).encode(), PAD))
-                        for at, number in enumerate(numbers)
+                        Run(
+                            range(start, offsets[partition]),
+                            now,
+                            [VALUE % (key_of(number).encode(), PAD) for number in numbers],
+                        )
                     ],
                 )
 
@@ -186,7 +180,7 @@ async def main(folder: Path, count: int, buffer_bytes: int, flush_bytes: int) ->
         await owner.claim(frozenset(range(PARTITIONS)))
         began, records = time.monotonic(), 0
         for chunk in chunks(count, now()):
-            records += len(chunk.records)
+            records += chunk.records
             await owner.take(chunk)
             await asyncio.sleep(0)  # as a stream does it: flushes go on beside
             if owner.failed.done():

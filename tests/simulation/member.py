@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+from tests.runs import runs_of
 from tests.simulation.group import Assignment, Evicted, Group
 from tests.simulation.kafka import Fetched, OutOfRange, Topic
 from tests.simulation.loop import Process
@@ -220,7 +221,7 @@ class Member:
         if not found.records:
             return False
         start, self._at[partition] = self._at[partition], found.end
-        chunk = Chunk(partition, start, found.end, found.records)
+        chunk = Chunk(partition, start, found.end, runs_of(found.records))
         await self._chunks.put((self._claims[partition], chunk))
         return True
 

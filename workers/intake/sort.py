@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
-from typing import Protocol
+from operator import length_hint
+from typing import cast
 
 from workers.intake import allowances
 from workers.intake import envelope as envelopes
@@ -25,28 +26,11 @@ from workers.intake.lines import CR, LF, Lines, ndjson, one_line
 from workers.intake.policy import Policy
 from workers.intake.refusals import Refusals, Tally
 from workers.intake.rules import INTAKE_ERROR, PAST_PLATFORM_RETENTION, REASONS
+from workers.intake.runs import Run, Runs
 from workers.intake.samples import Samples
 
-LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
-FEW_GROUPS = 4  # whose lines are looked for one by one
 EPOCH = date(1970, 1, 1).toordinal()
 END_OF_CALENDAR = (date.max.toordinal() - EPOCH) * DAY  # ms
-
-
-class Record(Protocol):
-    """What is read of a record as Kafka delivered it. Times in ms since the epoch."""
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int: ...
-
-    @property
-    def timestamp_type(self) -> int: ...
-
-    @property
-    def value(self) -> bytes | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,131 +109,109 @@ class Sorter:
         }
 
     def sort(  # noqa: PLR0912, PLR0915 - a call would cost each record more than the branches
-        self, records: Sequence[Record], *, now: int, into: Sorting, seen: Samples | None = None
+        self, runs: Sequence[Run], *, now: int, into: Sorting, seen: Samples | None = None
     ) -> None:
         """Every record ends in exactly one disposition of `into`. `now` in ms since the epoch.
 
         `seen` keeps those that the judge of origins is told of.
         """
-        if not records:
+        if not runs:
             return
         self._decider.keep_clock(now)
-        values = self._values(records, into)
+        chunk = Runs(runs, now)
         breaks = False  # in any of them
         days: dict[int, Pending] = {}
-        pending: Pending = defaultdict(list)
-        dead: dict[int, bytes] = {}  # id of a record → its dead letter
         dead_since = PLATFORM_TERMS[DEAD_LETTERS].kept_since(now)
-        day_starts = day_ends = 0  # ms: the day that `pending` is for
         decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
         decide, used, unknown = self._decider.outcome, into.allowances, into.unknown_refused
-        for record, value in zip(records, values, strict=True):
-            appended = record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now
-            if not day_starts <= appended < day_ends:
-                if not 0 <= appended < END_OF_CALENDAR:
-                    appended = now
-                day_starts = appended - appended % DAY
-                day_ends = day_starts + DAY
-                pending = days.setdefault(day_starts // DAY, defaultdict(list))
-            try:
+        for number, run in enumerate(runs):
+            appended = chunk.appended[number]
+            if not 0 <= appended < END_OF_CALENDAR:
+                appended = now
+            pending = days.setdefault(appended // DAY, defaultdict(list))
+            left = iter(self._values(run, into))
+            for value in left:
                 try:
-                    envelope = decode(value)
-                    if not value.isascii():
-                        value.decode()  # what `decode` skipped may be no UTF-8
-                except refused:
-                    envelope = self._read(record)
-                if LF in value or CR in value:
-                    breaks = True
-                plan = known.get(envelope.write_key)
-                if plan is None or not plan.since <= appended < plan.until:
-                    outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
-                else:
-                    kept = plan.outcome
-                    if kept is None:
-                        try:
-                            usual = (
-                                envelope.origin == plan.usual_origin
-                                and plan.usual_from <= envelope.event.context.page.url < plan.usual_end  # type: ignore[operator,union-attr]  # caught
-                            )
-                        except (AttributeError, TypeError):  # one of them is None
-                            usual = False
-                        kept = plan.usual if usual else plan.pages.get(page_inputs(envelope))
-                    outcome = kept or decide(envelope, plan, appended, now, len(value), used, unknown)
-                pending[outcome].append(value)
-            except MemoryError:
-                raise  # no fault of the record's
-            except Exception as error:
-                reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
-                letter = dead[id(record)] = dead_letter(record, reason)
-                gone = self.policy.disposed.at(PLATFORM, DEAD_LETTERS, appended)
-                too_old = appended < dead_since or Clock.MAIN in gone.clocks
-                pending[self._dead[PAST_PLATFORM_RETENTION if too_old else reason]].append(letter)
-        _count_refused(days.values(), records, values, now, into.refused)
-        _show(days.values(), records, now, seen)
-        for number, outcomes in days.items():
-            day = date.fromordinal(EPOCH + number).isoformat()
+                    try:
+                        envelope = decode(value)
+                        if not value.isascii():
+                            value.decode()  # what `decode` skipped may be no UTF-8
+                    except refused:
+                        envelope = self._read(run.values[len(run.values) - length_hint(left) - 1])
+                    if LF in value or CR in value:
+                        breaks = True
+                    plan = known.get(envelope.write_key)
+                    if plan is None or not plan.since <= appended < plan.until:
+                        outcome = decide(envelope, plan, appended, now, len(value), used, unknown)
+                    else:
+                        kept = plan.outcome
+                        if kept is None:
+                            try:
+                                usual = (
+                                    envelope.origin == plan.usual_origin
+                                    and plan.usual_from <= envelope.event.context.page.url < plan.usual_end  # type: ignore[operator,union-attr]  # caught
+                                )
+                            except (AttributeError, TypeError):  # one of them is None
+                                usual = False
+                            kept = plan.usual if usual else plan.pages.get(page_inputs(envelope))
+                        outcome = kept or decide(envelope, plan, appended, now, len(value), used, unknown)
+                    pending[outcome].append(value)
+                except MemoryError:
+                    raise  # no fault of the record's
+                except Exception as error:
+                    reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
+                    index = len(run.values) - length_hint(left) - 1
+                    letter = dead_letter(run.offsets[index], run.values[index], reason)
+                    chunk.keep_instead(number, index, letter)
+                    gone = self.policy.disposed.at(PLATFORM, DEAD_LETTERS, appended)
+                    too_old = appended < dead_since or Clock.MAIN in gone.clocks
+                    pending[self._dead[PAST_PLATFORM_RETENTION if too_old else reason]].append(letter)
+        _count_refused(days.values(), chunk, into.refused)
+        _show(days.values(), chunk, seen)
+        for day_number, outcomes in days.items():
+            day = date.fromordinal(EPOCH + day_number).isoformat()
             groups: dict[Group, list[bytes]] = {}
             for group, parts in _counted(outcomes, day, into).items():
-                lines = parts[0] if len(parts) == 1 else _merged(parts, records, values, dead)
+                lines = parts[0] if len(parts) == 1 else _merged(parts, chunk.lines())
                 groups[group] = [one_line(line) for line in lines] if breaks else lines
             into.keep(groups)
-        into.last = (records[-1].offset, records[-1].value or b"")
+        into.last = (runs[-1].offsets[-1], runs[-1].values[-1] or b"")
 
-    def _values(self, records: Sequence[Record], into: Sorting) -> list[bytes]:
-        """With b"" for those that are too long: `_read` refuses it, and says why by the record."""
-        values = [record.value or b"" for record in records]
-        sizes = list(map(len, values))
+    def _values(self, run: Run, into: Sorting) -> Sequence[bytes]:
+        """With b"" for those that there are none of, or too long ones: `_read` refuses it, and says why."""
+        values = cast("Sequence[bytes]", run.values)
+        try:
+            sizes = list(map(len, values))
+        except TypeError:  # a record without a value
+            values = [value or b"" for value in run.values]
+            sizes = list(map(len, values))
         into.value_bytes += sum(sizes)
         limit = self._limits.record_bytes
         if max(sizes) > limit:
-            values = [value if len(value) <= limit else b"" for value in values]
+            return [value if len(value) <= limit else b"" for value in values]
         return values
 
-    def _read(self, record: Record) -> Envelope:
-        return envelopes.read(envelopes.measured(record.value, self._limits.record_bytes))
+    def _read(self, value: bytes | None) -> Envelope:
+        return envelopes.read(envelopes.measured(value, self._limits.record_bytes))
 
 
-def _count_refused(
-    days: Iterable[Pending], records: Sequence[Record], values: list[bytes], now: int, into: Refusals
-) -> None:
+def _count_refused(days: Iterable[Pending], chunk: Runs, into: Refusals) -> None:
     """Costs nothing a record where nothing was refused, and little where something was."""
     refused = [(outcome.refusal, lines) for day in days for outcome, lines in day.items() if outcome.refusal]
     if not refused:
         return
-    ends = _first_and_last([lines for _, lines in refused], records, values)
-    for (refusal, lines), (first, last) in zip(refused, ends, strict=True):
-        times = [
-            record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now for record in (first, last)
-        ]
-        into.count(refusal, Tally(len(lines), min(times), max(times), first.offset, last.offset))
+    ends = chunk.ends([lines for _, lines in refused])
+    for (refusal, lines), places in zip(refused, ends, strict=True):
+        (first, first_at), (last, last_at) = map(chunk.at, places)
+        times = first_at, last_at
+        into.count(refusal, Tally(len(lines), min(times), max(times), first, last))
 
 
-def _first_and_last(
-    groups: Sequence[Sequence[bytes]], records: Sequence[Record], values: list[bytes]
-) -> list[tuple[Record, Record]]:
-    """The records that the first and the last line of each group came in."""
-    if len(groups) > FEW_GROUPS:
-        came_in = {id(value): record for record, value in zip(records, values, strict=True)}
-        return [(came_in[id(lines[0])], came_in[id(lines[-1])]) for lines in groups]
-    # a flood has one group, which begins soon and ends late
-    found = []
-    for lines in groups:
-        forwards = zip(records, values, strict=True)
-        backwards = zip(reversed(records), reversed(values), strict=True)
-        first = next(record for record, value in forwards if value is lines[0])
-        last = next(record for record, value in backwards if value is lines[-1])
-        found.append((first, last))
-    return found
-
-
-def _show(days: Iterable[Pending], records: Sequence[Record], now: int, seen: Samples | None) -> None:
+def _show(days: Iterable[Pending], chunk: Runs, seen: Samples | None) -> None:
     """By groups, not by records: it runs for each chunk."""
     if seen is None:
         return
-    times = [
-        record.timestamp if record.timestamp_type == LOG_APPEND_TIME else now
-        for record in (records[0], records[-1])
-    ]
+    times = chunk.appended[0], chunk.appended[-1]
     first_at, last_at = max(0, min(times)), max(0, *times)
     for day in days:
         seen.see(((outcome.decision, lines) for outcome, lines in day.items()), first_at, last_at)
@@ -265,14 +227,11 @@ def _counted(outcomes: Pending, day: str, into: Sorting) -> dict[Group, list[lis
     return kept
 
 
-def _merged(
-    parts: list[list[bytes]], records: Sequence[Record], values: list[bytes], dead: dict[int, bytes]
-) -> list[bytes]:
-    """The lines of all parts in the order of their records; within a part they are in it already."""
+def _merged(parts: list[list[bytes]], order: Iterable[bytes | None]) -> list[bytes]:
+    """The lines of all parts in this order; within a part they are in it already."""
     left = [deque(part) for part in parts]
     merged = []
-    for record, value in zip(records, values, strict=True):
-        line = dead.get(id(record), value)
+    for line in order:
         for part in left:
             if part and part[0] is line:
                 merged.append(part.popleft())
@@ -280,10 +239,6 @@ def _merged(
     return merged
 
 
-def dead_letter(record: Record, reason: str) -> bytes:
+def dead_letter(offset: int, value: bytes | None, reason: str) -> bytes:
     """The line of a record that can't be read: its bytes as they came, which no line of JSON could hold."""
-    return b'{"offset":%d,"reason":"%s","bytes":"%s"}' % (
-        record.offset,
-        reason.encode(),
-        b64encode(record.value or b""),
-    )
+    return b'{"offset":%d,"reason":"%s","bytes":"%s"}' % (offset, reason.encode(), b64encode(value or b""))

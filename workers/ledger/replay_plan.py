@@ -9,6 +9,7 @@ here, and what was kept of a key is bounded by its share of the budget.
 import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from datetime import date
+from itertools import groupby
 from typing import NamedTuple
 
 from workers.intake import envelope
@@ -17,7 +18,7 @@ from workers.intake.dispositions import DEAD_LETTERS, Disposition, Group
 from workers.intake.kept import DAY
 from workers.intake.lines import Lines
 from workers.intake.policy import FINAL, Policy
-from workers.intake.sort import LOG_APPEND_TIME, Sorter, Sorting
+from workers.intake.sort import Sorter, Sorting
 from workers.ledger import line_ranges
 from workers.ledger.line_ranges import Ranges
 from workers.ledger.unit_entries import Became, Consumed
@@ -51,13 +52,12 @@ class Plan(NamedTuple):
     failed: frozenset[Place]  # records that a rule failed on: they stay where they are
 
 
-class _Record(NamedTuple):
-    """As sorting reads one; `offset` is its place among those of the plan."""
+class _Run(NamedTuple):
+    """Records of one object, as sorting reads them; offsets are places among those of the plan."""
 
-    offset: int
-    timestamp: int
-    value: bytes
-    timestamp_type: int = LOG_APPEND_TIME
+    offsets: Sequence[int]
+    appended: int
+    values: Sequence[bytes]
 
 
 class _Chosen(NamedTuple):
@@ -117,8 +117,7 @@ def plan(
     failed: set[int] = set()
     while True:
         sorting = Sorting(Allowances(quotas=None))
-        records = [_Record(place, each.of.appended, each.line.value) for place, each in chosen.items()]
-        sorter.sort(records, now=now, into=sorting)
+        sorter.sort(_runs(chosen), now=now, into=sorting)
         if not (again := _failed(sorting.lines)):
             break
         failed |= again
@@ -126,6 +125,14 @@ def plan(
     counts = {Became(disposition.value): reasons for disposition, reasons in sorting.counts.items()}
     places = frozenset((found[place].of.key, found[place].line.number) for place in failed)
     return Plan(_consumed(chosen.values()), counts, sorting.lines, more, places)
+
+
+def _runs(chosen: Mapping[int, _Chosen]) -> list[_Run]:
+    runs = []
+    for _, of_object in groupby(chosen.items(), key=lambda each: each[1].of.key):
+        places, records = zip(*of_object, strict=True)
+        runs.append(_Run(places, records[0].of.appended, [record.line.value for record in records]))
+    return runs
 
 
 def _chosen(

@@ -139,8 +139,8 @@ class JudgeOwner:
 
     async def _fold(self, held: Held, chunk: Chunk) -> None:
         concluded: list[Conclusion] = []
-        for record in chunk.records:
-            concluded += self._folded(held.judge, record.value)
+        for value in chunk.values():
+            concluded += self._folded(held.judge, value)
         for braked in held.judge.braked:
             metrics.JUDGE_BRAKED.labels(brake=braked.brake).inc()
             log.warning("verdict_braked", **braked._asdict(), remedy=BRAKED)

@@ -128,8 +128,8 @@ class Owner:
             # fetched before this partition was claimed anew: the seek brings the right one
             log.warning("chunk_out_of_place", partition=chunk.partition, start=chunk.start, due=partition.due)
             return
-        if chunk.records and chunk.records[0].offset < batch.next:
-            changed = gap_filled(partition.head, chunk.records[0].offset)
+        if chunk.first is not None and chunk.first < batch.next:
+            changed = gap_filled(partition.head, chunk.first)
             self._in_background(self._halt_owned(partition.number, changed))
             return
         partition.due = chunk.end
@@ -137,17 +137,17 @@ class Owner:
             return  # all of it lies before the head, and is still gaps
         now = self._now()
         bytes_before = batch.sorting.value_bytes
-        self._sorter.sort(chunk.records, now=now, into=batch.sorting, seen=partition.samples)
+        self._sorter.sort(chunk.runs, now=now, into=batch.sorting, seen=partition.samples)
         partition.samples.note(chunk.end, self._uptime())
         batch.extend(
             chunk.end,
-            len(chunk.records),
+            chunk.records,
             uptime=self._uptime(),
-            oldest=chunk.records[0].timestamp if chunk.records else None,
+            oldest=chunk.runs[0].appended if chunk.runs else None,
         )
         batch.policy = self._policy.versions()
         self._step()
-        metrics.RECORDS_IN.inc(len(chunk.records))
+        metrics.RECORDS_IN.inc(chunk.records)
         metrics.BYTES_IN.inc(batch.sorting.value_bytes - bytes_before)
         if batch.plain_bytes >= self._limits.flush_bytes:
             self._flush(partition)

@@ -105,7 +105,7 @@ class TaskOwner:
 
     async def take(self, chunk: Chunk) -> None:
         await self._ready.wait()
-        units = [unit for record in chunk.records if (unit := _unit_of(record.value)) is not None]
+        units = [unit for value in chunk.values() if (unit := _unit_of(value)) is not None]
         await asyncio.gather(*(self._start(unit) for unit in dict.fromkeys(units)))
         if self.stream is not None:
             await self.stream.commit_hint({chunk.partition: (chunk.end, "")})

@@ -1,32 +1,19 @@
 """A chunk: what one fetch brought of one partition; and the Owner, who says where to start and takes it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
-class Record(Protocol):
-    """A record as Kafka delivered it (aiokafka's DefaultRecord)."""
+class Run(NamedTuple):
+    """Records that follow each other and were appended at one time, as columns: some of one Kafka batch."""
 
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int:
-        """ms since the epoch; whose clock it was says `timestamp_type`."""
-
-    @property
-    def timestamp_type(self) -> int:
-        """0: the producer's CreateTime, 1: the broker's LogAppendTime."""
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None: ...
+    offsets: Sequence[int]  # ascending
+    appended: int | None  # ms since the epoch by the broker's clock; None if the topic keeps the producers'
+    values: Sequence[bytes | None]  # one an offset
 
 
 class Chunk(NamedTuple):
-    """[start, end) of one partition: every offset in it that holds a readable record is in `records`.
+    """[start, end) of one partition: every offset in it that holds a readable record is in `runs`.
 
     The others hold none: transaction markers, aborted transactions, compacted records. Chunks of
     a partition follow without a gap: `start` is where it was claimed, or the previous chunk's `end`.
@@ -35,7 +22,21 @@ class Chunk(NamedTuple):
     partition: int
     start: int
     end: int
-    records: Sequence[Record]
+    runs: Sequence[Run]  # none of which is empty
+
+    @property
+    def records(self) -> int:
+        """How many there are."""
+        return sum(len(run.values) for run in self.runs)
+
+    @property
+    def first(self) -> int | None:
+        """The lowest offset that holds a record."""
+        return self.runs[0].offsets[0] if self.runs else None
+
+    def values(self) -> Iterator[bytes | None]:
+        for run in self.runs:
+            yield from run.values
 
 
 class Owner(Protocol):

@@ -17,7 +17,7 @@ from aiokafka import errors as kafka
 from workers.errors import Fatal, Retryable
 from workers.stream.connection import KafkaConnection, start
 from workers.stream.log import Extent, Log
-from workers.stream.unpack import unpack_by_batch
+from workers.stream.unpack import AsRecords, unpack_by_batch
 
 log = structlog.get_logger()
 
@@ -102,7 +102,7 @@ class CompactedReader:
             metadata_max_age_ms=30_000,
         )
         await start(self._connection, self._consumer.start, self._consumer.stop)
-        unpack_by_batch(self._consumer._fetcher)
+        unpack_by_batch(self._consumer._fetcher, AsRecords)
         self._assign({partition: first for partition, (first, _) in extent.bounds.items()})
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._watch())]
         loaded = asyncio.create_task(self._fresh.wait())

@@ -5,7 +5,7 @@ partitions paused; each is fetched from where it was claimed, and a fetch of a p
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,9 +24,9 @@ from mode.threads import WorkerThread
 
 from workers.errors import Fatal
 from workers.stream import metadata
-from workers.stream.chunk import Chunk
+from workers.stream.chunk import Chunk, Run
 from workers.stream.hearing import Hearing, ends_of
-from workers.stream.unpack import unpack_by_batch
+from workers.stream.unpack import AsRuns, unpack_by_batch
 
 FETCH_MAX_WAIT_MS = 500  # a partition that is resumed waits this long behind a running fetch; Faust has 1,500
 PARTS_INTERVAL = 1.0  # seconds between two looks at the consumer's own parts
@@ -90,7 +90,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         await super().on_start()
         consumer = self._ensure_consumer()
         self.hearing.listen(consumer._coordinator)
-        unpack_by_batch(consumer._fetcher)
+        unpack_by_batch(consumer._fetcher, AsRuns)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
@@ -142,7 +142,9 @@ class Thread(driver.AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
     ) -> dict[TP, list[Delivery]]:
         try:
-            found = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
+            found: Mapping[TP, Any] = await super()._fetch_records(
+                consumer, active_partitions, timeout, max_records
+            )
         except OffsetOutOfRangeError as error:
             # cut, or overtaken by its retention: the claim compares log and ledger, and halts that partition
             cut = self._at.keys() & error.args[0].keys()
@@ -152,19 +154,23 @@ class Thread(driver.AIOKafkaConsumerThread):
         assignment: Any = found and consumer._subscription.subscription.assignment
         self._check_leaders(found)
         return {
-            tp: [Delivery(self._claims[tp], self._chunk(tp, assignment.state_value(tp).position, records))]
-            for tp, records in found.items()
+            tp: [
+                Delivery(
+                    self._claims[tp], self._chunk(tp, assignment.state_value(tp).position, gathered.runs)
+                )
+            ]
+            for tp, gathered in found.items()
             if tp in self._at
         }
 
-    def _chunk(self, tp: Any, end: int, records: Any) -> Chunk:
+    def _chunk(self, tp: Any, end: int, runs: Sequence[Run]) -> Chunk:
         start, self._at[tp] = self._at[tp], end
         if end <= start:
             raise Fatal(
                 f"{tp.topic}[{tp.partition}]: a fetch at offset {start} ended at {end}",
                 remedy="The log was cut or replaced while it was read. Restart: the ledger decides",
             )
-        return Chunk(tp.partition, start, end, records)
+        return Chunk(tp.partition, start, end, runs)
 
     async def _commit_hints(self, hints: Mapping[TopicPartition, tuple[int, str]]) -> None:
         held = {

@@ -13,6 +13,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from workers.stream.consumer_thread import Delivery, RebalanceListener, Thread
+from workers.stream.unpack import LOG_APPEND_TIME
 
 SCHEME = "chunks"
 
@@ -47,8 +48,8 @@ class Consumer(driver.Consumer):
             tp.topic,
             tp.partition,
             chunk.end - 1,
-            chunk.records[-1].timestamp / 1000.0,
-            chunk.records[-1].timestamp_type,
+            (chunk.runs[-1].appended or 0) / 1000.0,
+            LOG_APPEND_TIME,
             [],
             None,
             record,  # type: ignore[arg-type]  # ChunkSchema takes it out again

@@ -7,8 +7,8 @@ their CRC; markers and aborted transactions hold none.
 
 import weakref
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka.consumer.fetcher import (  # type: ignore[import-untyped]  # aiokafka ships no types
     READ_COMMITTED,
@@ -19,12 +19,77 @@ from aiokafka.errors import (  # type: ignore[import-untyped]  # aiokafka ships 
 )
 from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # aiokafka ships no types
 
-from workers.stream.chunk import Record
+from workers.stream.chunk import Run
+
+LOG_APPEND_TIME = 1  # Kafka's timestamp type: set by the broker
 
 
-def unpack_by_batch(fetcher: Any) -> None:
-    """From now on what `fetched_records` of this aiokafka Fetcher returns is unpacked here."""
-    fetcher._records = Results(fetcher._records)
+class Record(Protocol):
+    """A record as Kafka delivered it (aiokafka's DefaultRecord)."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int:
+        """ms since the epoch; whose clock it was says `timestamp_type`."""
+
+    @property
+    def timestamp_type(self) -> int:
+        """0: the producer's CreateTime, 1: the broker's LogAppendTime."""
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None: ...
+
+
+class Gathering(Protocol):
+    """What an answer's records are gathered in. aiokafka counts them by its length."""
+
+    def take(self, records: list[Record]) -> None:
+        """Some of one batch; they are not kept alive any longer than they are kept here."""
+
+    def __len__(self) -> int: ...
+
+
+class AsRecords(list[Record]):
+    """As aiokafka has them."""
+
+    def take(self, records: list[Record]) -> None:
+        self += records
+
+
+class AsRuns:
+    """Columns: an object a record costs more than anything else of a record that nobody looks at."""
+
+    def __init__(self) -> None:
+        self.runs: list[Run] = []
+        self._records = 0
+
+    def take(self, records: list[Record]) -> None:
+        if records:
+            self.runs.append(run_of(records))
+            self._records += len(records)
+
+    def __len__(self) -> int:
+        return self._records
+
+
+def run_of(records: Sequence[Record]) -> Run:
+    """Records of one batch, some: all of one have the same time, if it is the broker's."""
+    first, last = records[0], records[-1]
+    offsets: Sequence[int] = range(first.offset, last.offset + 1)
+    if len(offsets) != len(records):  # the log was compacted
+        offsets = [record.offset for record in records]
+    appended = first.timestamp if first.timestamp_type == LOG_APPEND_TIME else None
+    return Run(offsets, appended, [record.value for record in records])
+
+
+def unpack_by_batch(fetcher: Any, gathering: Callable[[], Gathering]) -> None:
+    """From now on what `fetched_records` of this aiokafka Fetcher returns is unpacked and gathered here."""
+    fetcher._records = Results(fetcher._records, gathering)
 
 
 class Unpacked(NamedTuple):
@@ -39,20 +104,20 @@ class Unpacking:
     archive workers hardly let in (`calm_collector`).
     """
 
-    def __init__(self, result: Any) -> None:
+    def __init__(self, result: Any, gathering: Callable[[], Gathering]) -> None:
         self._result: Any = weakref.proxy(result)  # which holds this
+        self._gathering = gathering
         self._batches = batches(result._partition_records)
         self._rest: list[Record] = []  # of the batch that did not fit
         self._end = 0  # of that batch
         # aiokafka's generator: its PartitionRecords breaks their cycle only where it has been begun and ended
         result._partition_records._records_iterator = None
 
-    def getall(self, max_records: int | None = None) -> list[Record]:
+    def getall(self, max_records: int | None = None) -> Gathering:
         """The next records, whose end is the partition's position then. Raises CorruptRecordException."""
-        result = self._result
+        result, found = self._result, self._gathering()
         if not result.check_assignment(result._topic_partition) or not result.has_more():
-            return []
-        found: list[Record] = []
+            return found
         room = max_records
         while room is None or room > 0:
             if not self._rest:
@@ -63,7 +128,7 @@ class Unpacking:
                     return found
                 self._rest, self._end = batch
             took = self._rest if room is None else self._rest[:room]
-            found += took
+            found.take(took)
             self._rest = self._rest[len(took) :]
             if room is not None:
                 room -= len(took)
@@ -75,9 +140,13 @@ class Unpacking:
 class Results(OrderedDict[TopicPartition, Any]):
     """What a Fetcher has fetched and nobody has asked for, by partition."""
 
+    def __init__(self, fetched: Mapping[TopicPartition, Any], gathering: Callable[[], Gathering]) -> None:
+        self._gathering = gathering
+        super().__init__(fetched)
+
     def __setitem__(self, tp: TopicPartition, result: Any) -> None:
         if type(result) is FetchResult:  # else an error
-            result.getall = Unpacking(result).getall
+            result.getall = Unpacking(result, self._gathering).getall
         super().__setitem__(tp, result)
 
 
@@ -96,7 +165,14 @@ def batches(of: Any) -> Iterator[Unpacked]:
             if batch.is_control_batch and of._contains_abort_marker(batch):
                 of._aborted_producers.discard(batch.producer_id)
             aborted = batch.is_transactional and batch.producer_id in of._aborted_producers
-        records = [] if aborted or batch.is_control_batch else list(batch)
-        if records and records[0].offset < of.next_fetch_offset:  # the fetch began within the batch
-            records = [record for record in records if record.offset >= of.next_fetch_offset]
-        yield Unpacked(records, batch.next_offset)
+        yield Unpacked(
+            [] if aborted or batch.is_control_batch else _records(batch, of.next_fetch_offset),
+            batch.next_offset,
+        )
+
+
+def _records(batch: Any, start: int) -> list[Record]:
+    records = list(batch)
+    if records and records[0].offset < start:  # the fetch began within the batch
+        return [record for record in records if record.offset >= start]
+    return records

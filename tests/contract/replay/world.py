@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     NOW,
     TODAY,
@@ -56,7 +57,7 @@ class World:
         head = self.head or await begin(self.store, MemoryLog())
         batch = Batch(head.next)
         records = [Record(value, head.next + number, at) for number, value in enumerate(values)]
-        Sorter(self.intake).sort(records, now=at, into=batch.sorting)
+        Sorter(self.intake).sort(runs_of(records), now=at, into=batch.sorting)
         batch.extend(head.next + len(records), len(records), uptime=0.0, oldest=at)
         writer = self.flusher(now=lambda: committed_at or at)
         self.head = (await writer.flush(head.chain, batch, done(head))).head

@@ -25,7 +25,7 @@ class Ledger:
         if self.heads.get(chunk.partition, 0) != chunk.start:
             return False
         self.heads[chunk.partition] = chunk.end
-        self.values += [record.value or b"" for record in chunk.records]
+        self.values += [value or b"" for value in chunk.values()]
         return True
 
 

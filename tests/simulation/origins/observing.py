@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tests.runs import runs_of
 from tests.simulation.origins.site import Hit, Site
 from topics import workspaces, write_keys
 from topics.origin_observations import OriginObservation
@@ -99,7 +100,7 @@ class Observer:
         if not records:
             return
         samples = self._samples(records[0].offset)
-        self._sorter.sort(records, now=records[-1].timestamp, into=Sorting(), seen=samples)
+        self._sorter.sort(runs_of(records), now=records[-1].timestamp, into=Sorting(), seen=samples)
         if samples.groups:
             span = Span(
                 *("raw-events", "simulated", 1, 0),

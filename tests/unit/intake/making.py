@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from tests.runs import runs_of
 from topics import origin_verdicts, workspaces, write_keys
 from topics.origin_verdicts import CUSTOMERS, OriginVerdict, VerdictKind
 from topics.workspaces import OriginPolicy, OverQuota, Source, Workspace, WorkspaceState
@@ -132,7 +133,7 @@ def sort_all(
     policy: Policy, records: Sequence[Record], *, now: int = NOW, limits: SortLimits | None = None
 ) -> Sorting:
     sorting = Sorting()
-    Sorter(policy, limits).sort(records, now=now, into=sorting)
+    Sorter(policy, limits).sort(runs_of(records), now=now, into=sorting)
     return sorting
 
 

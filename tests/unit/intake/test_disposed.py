@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     DAY,
     NOW,
@@ -73,10 +74,10 @@ def test_what_was_decided_before_is_forgotten(quota: Quota | None) -> None:
     known = policy(quota=quota)
     sorter = Sorter(known)
     before, after = Sorting(), Sorting()
-    sorter.sort(records([40] * 3), now=NOW, into=before)
+    sorter.sort(runs_of(records([40] * 3)), now=NOW, into=before)
     assert Disposition.REJECTED not in before.counts
     known.disposed_of("acme", "site", day(40), Clock.MAIN)
-    sorter.sort(records([40] * 3), now=NOW, into=after)
+    sorter.sort(runs_of(records([40] * 3)), now=NOW, into=after)
     assert flat(after.counts) == {"past_retention": 3}
     ((refusal, _),) = after.refused.rows()
     assert refusal.reason == "past_retention"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     NOW,
     Record,
@@ -64,7 +65,7 @@ def reasons_of(sorter: Sorter, pages: Sequence[tuple[str | None, str | None]]) -
     found: list[str] = []
     for page in pages:
         into = Sorting()
-        sorter.sort([Record(value_of(page))], now=NOW, into=into)
+        sorter.sort(runs_of([Record(value_of(page))]), now=NOW, into=into)
         (reasons,) = into.counts.values()
         found.extend(reasons)
     return found

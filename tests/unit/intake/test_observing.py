@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import NOW, Record, envelope, key_record, policy_of, workspace_record
 from topics.origin_observations import MAX_PAGES, SKETCH, OriginObservation, codec
 from topics.workspaces import Source, SourceType
@@ -47,7 +48,7 @@ def observed(
     kept = Samples(0)
     records = [Record(value, offset) for offset, value in enumerate(values)]
     for at in range(0, len(records), 500):
-        Sorter(policy).sort(records[at : at + 500], now=NOW, into=Sorting(), seen=kept)
+        Sorter(policy).sort(runs_of(records[at : at + 500]), now=NOW, into=Sorting(), seen=kept)
     workspace = policy.workspace("acme")
     assert workspace is not None
     span = Span("raw-events", "q", 1, 0, 0, len(values), kept.first_at, kept.last_at)

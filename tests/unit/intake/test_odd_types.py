@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     NOW,
     Record,
@@ -107,7 +108,7 @@ def policy() -> Policy:
 def archived(*values: bytes) -> tuple[Sorting, Samples]:
     sorting, samples = Sorting(), Samples(0)
     records = [Record(value, offset) for offset, value in enumerate(values)]
-    Sorter(policy()).sort(records, now=NOW, into=sorting, seen=samples)
+    Sorter(policy()).sort(runs_of(records), now=NOW, into=sorting, seen=samples)
     return sorting, samples
 
 

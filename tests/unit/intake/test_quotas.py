@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     NOW,
     Quota,
@@ -126,7 +127,7 @@ def policy_with(quota: Quota | None, allowed: Sequence[str] = ()) -> Policy:
 
 def reasons(sorter: Sorter, values: Sequence[bytes], used: Allowances, at: int = NOW) -> dict[str, int]:
     sorting = Sorting(used)
-    sorter.sort([Record(value, n, at) for n, value in enumerate(values)], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(value, n, at) for n, value in enumerate(values)]), now=NOW, into=sorting)
     return flat(sorting.counts)
 
 
@@ -191,7 +192,7 @@ def test_rejected_records_are_counted_by_host_in_bounded_memory() -> None:
     policy = policy_with(Quota(OverQuota.REJECT, 1))
     sorter, sorting = Sorter(policy), Sorting()
     values = [envelope(origin=f"https://h{n}.example") for n in range(500)]
-    sorter.sort([Record(value, n) for n, value in enumerate(values)], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(value, n) for n, value in enumerate(values)]), now=NOW, into=sorting)
     rows = {refusal.host: tally.records for refusal, tally in sorting.refused.rows()}
     assert sum(rows.values()) == 499
     assert len(rows) == HOSTS_TOLD + 1
@@ -203,7 +204,7 @@ def test_rejected_records_are_counted_by_host_in_bounded_memory() -> None:
     values = [
         envelope(origin="https://good.com", page={"url": f"https://h{n}.good.com"}) for n in range(3000)
     ]
-    flagging.sort([Record(value, n) for n, value in enumerate(values)], now=NOW, into=sorting)
+    flagging.sort(runs_of([Record(value, n) for n, value in enumerate(values)]), now=NOW, into=sorting)
     plan = flagging._decided.plan("known", "acme", NOW)
     assert plan is not None
     assert len(plan.over) <= 1024
@@ -212,7 +213,7 @@ def test_rejected_records_are_counted_by_host_in_bounded_memory() -> None:
 def test_flagged_records_over_the_quota_share_the_object_of_the_flagged() -> None:
     sorting = Sorting()
     Sorter(policy_with(Quota(OverQuota.FLAG, 1))).sort(
-        [Record(envelope(n=n), n) for n in range(3)], now=NOW, into=sorting
+        runs_of([Record(envelope(n=n), n) for n in range(3)]), now=NOW, into=sorting
     )
     assert {group.disposition: len(lines) for group, lines in sorting.lines.items()} == {
         Disposition.ACCEPTED: 1,

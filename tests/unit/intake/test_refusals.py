@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
 from topics.write_keys import KeyState
 from workers.intake.decider import NAMED_MAX
@@ -49,7 +50,7 @@ def test_each_key_reason_and_host_has_its_count_times_and_offsets() -> None:
     sorting, sorter = Sorting(), Sorter(POLICY)
     for first in (0, 100):  # the second time from what was kept
         records = [Record(value, first + n, NOW + first + n) for n, value in enumerate(values)]
-        sorter.sort(records, now=NOW, into=sorting)
+        sorter.sort(runs_of(records), now=NOW, into=sorting)
     assert counted(sorting) == {
         ("bad", "revoked_key", "copy.example"): 4,
         ("bad", "revoked_key", "other.example"): 2,
@@ -68,7 +69,7 @@ def test_each_refusal_of_a_chunk_has_its_first_and_last_record_however_many_ther
     values = [envelope("bad", origin=f"https://h{n % hosts}.example") for n in range(4 * hosts)]
     records = [Record(value, n, NOW + n) for n, value in enumerate(values)]
     sorting = Sorting()
-    Sorter(POLICY).sort(records, now=NOW, into=sorting)
+    Sorter(POLICY).sort(runs_of(records), now=NOW, into=sorting)
     told = {
         refusal.host: (tally.first_offset, tally.last_offset, tally.first_at, tally.last_at)
         for refusal, tally in sorting.refused.rows()
@@ -85,7 +86,7 @@ def test_a_key_with_invented_hosts_is_counted_in_bounded_memory() -> None:
     records = [Record(envelope("bad", origin=f"https://h{n}.example"), n) for n in range(500)]
     records += [Record(envelope("bad", origin="https://h0.example"), 500 + n) for n in range(40)]
     sorting = Sorting()
-    Sorter(POLICY).sort(records, now=NOW, into=sorting)
+    Sorter(POLICY).sort(runs_of(records), now=NOW, into=sorting)
     rows = counted(sorting)
     assert sum(rows.values()) == 540
     assert len(rows) == HOSTS_TOLD + 1
@@ -124,7 +125,7 @@ def test_the_first_unknown_keys_of_a_batch_are_named_and_the_others_counted_toge
     records += [Record(envelope(f"invented{n}"), 5 + n) for n in range(1000)]
     records += [Record(envelope("mistyped"), 1005 + n) for n in range(5)]
     sorting = Sorting()
-    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(records, now=NOW, into=sorting)
+    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(runs_of(records), now=NOW, into=sorting)
     rows = counted(sorting)
     assert rows["mistyped", "unknown_key_budget", ""] == 10
     assert rows[OTHERS, "unknown_key_budget", ""] == 1000 - (NAMED_MAX - 1)
@@ -135,7 +136,7 @@ def test_the_first_unknown_keys_of_a_batch_are_named_and_the_others_counted_toge
 def test_a_key_that_nobody_could_register_is_not_named() -> None:
     records = [Record(envelope("k" * length), length) for length in (128, 129, 200_000)]
     sorting = Sorting()
-    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(records, now=NOW, into=sorting)
+    Sorter(POLICY, SortLimits(unknown_key_bytes=0)).sort(runs_of(records), now=NOW, into=sorting)
     assert counted(sorting) == {
         ("k" * 128, "unknown_key_budget", ""): 1,
         (OTHERS, "unknown_key_budget", ""): 2,
@@ -145,7 +146,7 @@ def test_a_key_that_nobody_could_register_is_not_named() -> None:
 def test_a_key_that_is_revoked_meanwhile_is_counted_from_then_on() -> None:
     policy = policy_of([key_record("k")], [workspace_record()])
     sorting, sorter = Sorting(), Sorter(policy)
-    sorter.sort([Record(envelope("k"), 0)], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(envelope("k"), 0)]), now=NOW, into=sorting)
     policy.apply_write_key(key_record("k", KeyState.REVOKED, seq=2))
-    sorter.sort([Record(envelope("k"), 1)], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(envelope("k"), 1)]), now=NOW, into=sorting)
     assert counted(sorting) == {("k", "revoked_key", ""): 1}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     DAY,
     NOW,
@@ -134,7 +135,7 @@ def test_days_may_alternate_within_a_chunk() -> None:
 def test_chunks_add_up() -> None:
     sorter, sorting = Sorter(OPEN), Sorting()
     for offset in range(5):
-        sorter.sort([Record(envelope(), offset), Record(b"{", offset)], now=NOW, into=sorting)
+        sorter.sort(runs_of([Record(envelope(), offset), Record(b"{", offset)]), now=NOW, into=sorting)
     assert sorting.counts == {
         Disposition.ACCEPTED: {"accepted": 5},
         Disposition.DEAD_LETTERED: {"not_json": 5},
@@ -229,7 +230,7 @@ def test_every_record_has_exactly_one_disposition(chunks: list[list[Record]], ca
     )
     sorter, sorting = Sorter(starting_policy(), limits), Sorting()
     for chunk in chunks:
-        sorter.sort(chunk, now=NOW, into=sorting)
+        sorter.sort(runs_of(chunk), now=NOW, into=sorting)
     everything = [record for chunk in chunks for record in chunk]
     totals = {disposition: sum(reasons.values()) for disposition, reasons in sorting.counts.items()}
     assert sum(totals.values()) == len(everything)
@@ -340,9 +341,9 @@ def test_kept_decisions_equal_fresh_ones(steps: list[tuple[str, object]], cached
         else:
             assert isinstance(value, list)
             kept, fresh = Sorting(), Sorting()
-            keeping.sort(value, now=now, into=kept)
+            keeping.sort(runs_of(value), now=now, into=kept)
             for record in value:
-                Sorter(policy).sort([record], now=now, into=fresh)
+                Sorter(policy).sort(runs_of([record]), now=now, into=fresh)
             assert kept.counts == fresh.counts
             assert {group: sorted(lines) for group, lines in kept.lines.items()} == {
                 group: sorted(lines) for group, lines in fresh.lines.items()
@@ -373,7 +374,7 @@ def test_what_was_decided_ends_with_the_clock(account: bytes, changes_at: int) -
         (changes_at - 1, "accepted"),  # a clock that was set back
     ]:
         sorting = Sorting()
-        sorter.sort([Record(envelope(), timestamp=oldest)], now=now, into=sorting)
+        sorter.sort(runs_of([Record(envelope(), timestamp=oldest)]), now=now, into=sorting)
         assert flat(sorting.counts) == {reason: 1}
 
 
@@ -408,7 +409,7 @@ def test_an_update_drops_what_it_touches_and_nothing_else(monkeypatch: pytest.Mo
 
     def decisions() -> int:
         before = len(asked)
-        sorter.sort(chunk, now=NOW, into=Sorting())
+        sorter.sort(runs_of(chunk), now=NOW, into=Sorting())
         return len(asked) - before
 
     assert decisions() == 10
@@ -439,7 +440,7 @@ def test_an_update_reaches_what_was_put_aside(
 
     def reason(key: str) -> str:
         sorting = Sorting()
-        sorter.sort([Record(envelope(key))], now=NOW, into=sorting)
+        sorter.sort(runs_of([Record(envelope(key))]), now=NOW, into=sorting)
         return next(iter(flat(sorting.counts)))
 
     for key in ["one", *since]:
@@ -458,7 +459,7 @@ def test_memory_is_bounded_and_what_is_in_use_stays(monkeypatch: pytest.MonkeyPa
     sorter = Sorter(policy, SortLimits(cached_decisions=20))
     for number in range(1000):
         chunk = [Record(envelope(f"k{number}")), Record(envelope("k0"))]
-        sorter.sort(chunk, now=NOW, into=Sorting())
+        sorter.sort(runs_of(chunk), now=NOW, into=Sorting())
         assert len(sorter._decided) <= 40
     assert len(asked) == 1000  # k0 was never decided twice
 
@@ -467,11 +468,11 @@ def test_pages_of_one_key_are_bounded() -> None:
     policy = policy_of([key_record()], [workspace_record(allowed=["good.com"])])
     sorter = Sorter(policy)
     chunk = [Record(envelope(origin=f"https://h{number}.example")) for number in range(3000)]
-    sorter.sort(chunk, now=NOW, into=Sorting())
+    sorter.sort(runs_of(chunk), now=NOW, into=Sorting())
     assert len(sorter._decided.known["known"].pages) <= 1024
     long = [Record(envelope(origin=f"https://{number}{'a' * 2000}.example")) for number in range(9)]
     before = len(sorter._decided)
-    sorter.sort(long, now=NOW, into=Sorting())
+    sorter.sort(runs_of(long), now=NOW, into=Sorting())
     assert len(sorter._decided) == before
 
 
@@ -480,10 +481,10 @@ def test_one_keys_invented_hosts_drop_no_other_keys_plan() -> None:
     sorter = Sorter(
         policy_of(keys, [workspace_record(allowed=["good.com"])]), SortLimits(cached_decisions=3000)
     )
-    sorter.sort([Record(envelope("quiet", origin="https://good.com"))], now=NOW, into=Sorting())
+    sorter.sort(runs_of([Record(envelope("quiet", origin="https://good.com"))]), now=NOW, into=Sorting())
     for first in range(0, 20_000, 500):
         invented = [envelope(origin=f"https://h{first + number}.example") for number in range(500)]
-        sorter.sort([Record(value) for value in invented], now=NOW, into=Sorting())
+        sorter.sort(runs_of([Record(value) for value in invented]), now=NOW, into=Sorting())
     assert "quiet" in sorter._decided.known
     assert len(sorter._decided) <= 2 + 1024 + 1
 
@@ -499,7 +500,7 @@ def test_unclaimed_and_dead_letters_belong_to_the_platform() -> None:
 def test_a_day_of_unclaimed_records_that_was_disposed_of_takes_no_more_from_the_next_chunk_on() -> None:
     policy = policy_of([key_record()], [workspace_record()])
     sorter, sorting = Sorter(policy), Sorting()
-    sorter.sort([Record(envelope("nobody"))], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(envelope("nobody"))]), now=NOW, into=sorting)
     policy.disposed_of(PLATFORM, UNCLAIMED, TODAY, Clock.UNCLAIMED)
-    sorter.sort([Record(envelope("nobody"))], now=NOW, into=sorting)
+    sorter.sort(runs_of([Record(envelope("nobody"))]), now=NOW, into=sorting)
     assert flat(sorting.counts) == {"unknown_key": 1, "past_platform_retention": 1}

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import NOW, Record, envelope, flat, key_record, policy_of, workspace_record
 from workers.intake import allowances
 from workers.intake.allowances import Allowances
@@ -19,7 +20,7 @@ def invented(count: int, at: int = NOW, first: int = 0) -> list[Record]:
 
 def sort(sorter: Sorter, records: list[Record], used: Allowances, now: int = NOW) -> dict[str, int]:
     sorting = Sorting(used)
-    sorter.sort(records, now=now, into=sorting)
+    sorter.sort(runs_of(records), now=now, into=sorting)
     return flat(sorting.counts)
 
 
@@ -88,5 +89,5 @@ def test_the_batches_of_a_partition_share_what_they_may_keep() -> None:
 
 def test_invented_keys_do_not_push_out_what_is_kept_of_the_others() -> None:
     sorter = Sorter(OPEN, SortLimits(cached_decisions=4))
-    sorter.sort([Record(envelope()), *invented(100)], now=NOW, into=Sorting())
+    sorter.sort(runs_of([Record(envelope()), *invented(100)]), now=NOW, into=Sorting())
     assert len(sorter._decided) == 1

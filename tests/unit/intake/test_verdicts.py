@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import (
     DAY,
     NOW,
@@ -160,7 +161,7 @@ def test_old_verdicts_only_flag_and_open_nothing(kind: VerdictKind, fresh: str, 
 
     def reason() -> str:
         sorting = Sorting()
-        sorter.sort([Record(sent(COPIED, f"{COPIED}/a"))], now=NOW, into=sorting)
+        sorter.sort(runs_of([Record(sent(COPIED, f"{COPIED}/a"))]), now=NOW, into=sorting)
         return next(iter(flat(sorting.counts)))
 
     assert reason() == fresh
@@ -174,10 +175,10 @@ def test_a_change_counts_from_the_next_record_on() -> None:
     policy = judged()
     sorter, sorting = Sorter(policy), Sorting()
     record = Record(sent(COPIED, f"{COPIED}/a"))
-    sorter.sort([record], now=NOW, into=sorting)
+    sorter.sort(runs_of([record]), now=NOW, into=sorting)
     for seq, kind in enumerate((COPY, HOSTILE, BENIGN), 1):
         policy.apply_verdict(verdict_record(kind, seq=seq))
-        sorter.sort([record], now=NOW, into=sorting)
+        sorter.sort(runs_of([record]), now=NOW, into=sorting)
     reasons = ("foreign_origin", "copied_origin", "blocked_origin", "approved_origin")
     assert flat(sorting.counts) == dict.fromkeys(reasons, 1)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from tests.contract.policy.world import Spot
+from tests.runs import runs_of
 from tests.unit.intake.making import NOW, Record, envelope, key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, done, log_id, retry
 from topics.workspaces import Source, SourceType
@@ -178,7 +179,7 @@ async def flushed(archive: Archive, heads: list[Head], values: Sequence[bytes] =
     batch = Batch(head.next)
     offsets = itertools.count(head.next)
     records = [Record(value, next(offsets)) for value in values]
-    Sorter(policy).sort(records, now=NOW, into=batch.sorting)
+    Sorter(policy).sort(runs_of(records), now=NOW, into=batch.sorting)
     batch.extend(head.next + len(values) + 1, len(records), uptime=0.0, oldest=NOW)
     flusher = Flusher(
         data=archive.store,

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.runs import runs_of
 from tests.unit.roles.test_owner import Record, World, settled
 from workers.stream.chunk import Chunk
 
@@ -22,7 +23,8 @@ async def archived_with_gap(world: World) -> int:
 
 def chunk_at(world: World, start: int, first: int, end: int) -> Chunk:
     """[start, end) with records from `first` on."""
-    return Chunk(0, start, end, [Record(offset, world.logs[0].records[2]) for offset in range(first, end)])
+    value = world.logs[0].records[2]
+    return Chunk(0, start, end, runs_of(Record(offset, value) for offset in range(first, end)))
 
 
 async def test_the_log_is_read_again_behind_the_last_record_and_goes_on_at_the_head() -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any
 
 import msgspec
 import pytest
@@ -26,15 +26,10 @@ from workers.roles.judge_owner import JudgeOwner
 from workers.roles.judge_snapshots import ROOT, Snapshots
 from workers.store.memory import MemoryStore
 from workers.store.port import Store
-from workers.stream.chunk import Chunk
-from workers.stream.chunk import Record as KafkaRecord
+from workers.stream.chunk import Chunk, Run
 
 NOW = 1_795_000_000_000
 TOPIC = "origin-observations"
-
-
-class Record(NamedTuple):
-    value: bytes | None
 
 
 class World:
@@ -76,9 +71,11 @@ class World:
         start = (await owner.claim(frozenset({0})))[0] or 0
         while start < len(self.values):
             end = min(len(self.values), start + rng.randrange(1, 9))
-            records = [Record(value) for value in self.values[start:end]]
-            await owner.take(Chunk(0, start, end, cast(Sequence[KafkaRecord], records)))
+            await owner.take(self.chunk(start, end))
             start = end
+
+    def chunk(self, start: int, end: int) -> Chunk:
+        return Chunk(0, start, end, [Run(range(start, end), NOW, self.values[start:end])])
 
     async def known(self) -> dict[str, KeyState]:
         """What the judge that comes next begins with: everything is folded, once."""
@@ -131,13 +128,13 @@ async def test_a_chunk_from_before_a_claim_is_not_folded_in_the_place_of_what_wa
     """It was on its way when the partition went and came back: a snapshot behind it would skip the others."""
     world = await begun(World(encoded(stream())))
     owner = world.judge(interval=1.0)  # longer than it lives: what it folds is not kept
-    records = [cast(KafkaRecord, Record(value)) for value in world.values]
+    end = len(world.values)
     await owner.claim(frozenset({0}))
-    await owner.take(Chunk(0, 0, 5, records[:5]))
+    await owner.take(world.chunk(0, 5))
     await owner.revoked(frozenset({0}))
     assert (await owner.claim(frozenset({0})))[0] == 0
-    await owner.take(Chunk(0, 5, len(records), records[5:]))
-    await owner.take(Chunk(0, 0, len(records), records))
+    await owner.take(world.chunk(5, end))
+    await owner.take(world.chunk(0, end))
     await owner.drain()
     whole = await begun(World(encoded(stream())))
     await whole.run(whole.judge(), random.Random(1))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from tests.runs import runs_of
 from tests.unit.intake.making import envelope, key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, MemoryLog, log_id, retry
 from tests.unit.retention.making import DAY, MIDNIGHT, unit, workspace
@@ -106,7 +107,7 @@ class Late:
             Record(start + number, log.records[start + number], MIDNIGHT - ago * DAY)
             for number, ago in enumerate(agos)
         ]
-        return Chunk(partition, start, log.end, records)
+        return Chunk(partition, start, log.end, runs_of(records))
 
     async def entries(self, partition: int) -> list[Entry]:
         return [entry async for entry in walk(self.world.ledger, self.chains[partition], retry())]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from tests.runs import LOG_APPEND_TIME, runs_of
 from tests.unit.intake.making import key_record, policy_of, workspace_record
 from tests.unit.ledger.world import WRITER, MemoryLog, closed, flusher, log_id, retry
 from workers.intake.policy import Policy
@@ -34,8 +35,7 @@ class Record:
     offset: int
     value: bytes | None
     timestamp: int = 1_764_000_000_000
-    timestamp_type: int = 1
-    key: bytes | None = None
+    timestamp_type: int = LOG_APPEND_TIME
 
 
 @dataclass
@@ -121,7 +121,7 @@ class World:
         body = b'{"v":1,"writeKey":"k%d","receivedAt":"2026-11-25T00:00:00Z","event":{"pad":"%s"}}'
         log.produce([body % (offset, b"x" * size) for offset in range(start, start + count)])
         records = [Record(offset, log.records[offset]) for offset in range(start, log.end)]
-        return Chunk(partition, start, log.end, records)
+        return Chunk(partition, start, log.end, runs_of(records))
 
     async def verify(self) -> Report:
         return await Verifier(self.store, self.store, retry()).run()

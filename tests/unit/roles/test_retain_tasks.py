@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, cast
 
 import pytest
 
@@ -12,13 +11,9 @@ from tests.unit.retention.world import World, group
 from topics import retention_tasks
 from workers.retention.due import Reason
 from workers.roles.retain_tasks import TaskOwner
-from workers.stream.chunk import Chunk
+from workers.stream.chunk import Chunk, Run
 
 GONE = unit(40)
-
-
-class Record(NamedTuple):
-    value: bytes | None
 
 
 @dataclass
@@ -58,7 +53,8 @@ async def owner_of(*, delete: bool) -> tuple[World, Kafka, TaskOwner]:
 
 
 def chunk(*values: bytes | None) -> Chunk:
-    return Chunk(0, 7, 7 + len(values), cast(Any, [Record(value) for value in values]))
+    offsets = range(7, 7 + len(values))
+    return Chunk(0, offsets.start, offsets.stop, [Run(offsets, None, values)])
 
 
 async def test_who_has_the_first_partition_sends_the_tasks_and_anybody_works_them_off() -> None:

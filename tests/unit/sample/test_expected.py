@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from tests.runs import LOG_APPEND_TIME, runs_of
 from topics import workspaces, write_keys
 from topics.workspaces import Source, SourceType, Workspace, WorkspaceState
 from topics.write_keys import KeyState, WriteKey
 from workers import sample
 from workers.intake.dispositions import PLATFORM
 from workers.intake.policy import Policy
-from workers.intake.sort import LOG_APPEND_TIME, Sorter, Sorting
+from workers.intake.sort import Sorter, Sorting
 
 NOW = 1_800_000_000_000
 
@@ -67,10 +68,10 @@ def test_the_rules_decide_as_planted() -> None:
     (change,) = data["revokeDuring"]
     records = [Appended(n, NOW + 1 + n, LOG_APPEND_TIME, line) for n, line in enumerate(sample.lines())]
     cut = change["afterRecords"]
-    sorter.sort(records[:cut], now=NOW, into=sorting)
+    sorter.sort(runs_of(records[:cut]), now=NOW, into=sorting)
     revoked = next(key for key in data["keys"] if key["key"] == change["key"])
     policy.apply_write_key(key_value(revoked, KeyState.REVOKED, 2, NOW))
-    sorter.sort(records[cut:], now=NOW, into=sorting)
+    sorter.sort(runs_of(records[cut:]), now=NOW, into=sorting)
 
     expected: dict[tuple[str, str], int] = {}
     for dispositions in data["expected"].values():

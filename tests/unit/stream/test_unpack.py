@@ -3,7 +3,8 @@
 import gc
 import weakref
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,12 +29,12 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # a
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.stream.unpack import unpack_by_batch
+from workers.stream.unpack import AsRecords, AsRuns, Gathering, unpack_by_batch
 
 TP = TopicPartition("raw-events", 0)
 FIRST = 100  # the log's first offset here
 ATTRIBUTES, CRC = 21, 17  # where they stand in a batch's header
-CONTROL = 0x20
+CONTROL, LOG_APPEND_TIME = 0x20, 0x08
 ABORT, COMMIT = b"\x00\x00\x00\x00", b"\x00\x00\x00\x01"
 NOBODY = -1
 
@@ -46,6 +47,7 @@ class Batch:
     producer: int = NOBODY
     marker: bytes | None = None
     codec: int = 0
+    by_the_broker: bool = False  # its times
 
     def encoded(self, base: int) -> bytes:
         builder = DefaultRecordBatchBuilder(
@@ -58,7 +60,9 @@ class Batch:
         batch[:8] = base.to_bytes(8, "big")
         if self.marker is not None:
             batch[ATTRIBUTES + 1] |= CONTROL
-            batch[CRC : CRC + 4] = calc_crc32c(batch[ATTRIBUTES:]).to_bytes(4, "big")
+        if self.by_the_broker:
+            batch[ATTRIBUTES + 1] |= LOG_APPEND_TIME
+        batch[CRC : CRC + 4] = calc_crc32c(batch[ATTRIBUTES:]).to_bytes(4, "big")
         return bytes(batch)
 
 
@@ -78,7 +82,15 @@ class Position:
 class Fetched:
     """One fetch of `log`, as the Fetcher holds it."""
 
-    def __init__(self, log: bytes, start: int, aborted: list[tuple[int, int]], *, ours: bool) -> None:
+    def __init__(
+        self,
+        log: bytes,
+        start: int,
+        aborted: list[tuple[int, int]],
+        *,
+        ours: bool,
+        gathering: Callable[[], Gathering] = AsRecords,
+    ) -> None:
         self.at = Position(start)
         assignment = SimpleNamespace(active=True, state_value=lambda _: self.at)
         records = PartitionRecords(
@@ -86,7 +98,7 @@ class Fetched:
         )
         fetcher = SimpleNamespace(_records=OrderedDict[Any, Any]())
         if ours:
-            unpack_by_batch(fetcher)
+            unpack_by_batch(fetcher, gathering)
         fetcher._records[TP] = FetchResult(TP, assignment=assignment, partition_records=records, backoff=0.0)
         self.result = fetcher._records[TP]
         assert type(self.result) is FetchResult  # the Fetcher asks for just that
@@ -145,6 +157,36 @@ def test_the_same_records_come_and_the_position_ends_the_same(
     assert ours.at.position == theirs.at.position == end
 
 
+@given(
+    st.lists(data | markers, min_size=1, max_size=8),
+    st.integers(0, 20),
+    st.none() | st.integers(1, 9),
+    st.booleans(),
+)
+def test_runs_hold_the_same_records_in_columns(
+    batches: list[Batch], skipped: int, max_records: int | None, by_the_broker: bool
+) -> None:
+    log, aborted, end = log_of([replace(batch, by_the_broker=by_the_broker) for batch in batches])
+    start = min(FIRST + skipped, end - 1)
+    theirs = Fetched(log, start, aborted, ours=False).all(None)
+    ours = Fetched(log, start, aborted, ours=True, gathering=AsRuns)
+    found: list[tuple[int, int | None, bytes | None]] = []
+    while ours.result.has_more():
+        answer = ours.result.getall(max_records)
+        assert all(run.values for run in answer.runs)
+        records = [
+            (offset, run.appended, value)
+            for run in answer.runs
+            for offset, value in zip(run.offsets, run.values, strict=True)
+        ]
+        assert len(answer) == len(records) <= (max_records or len(records))
+        found += records
+    assert found == [
+        (offset, timestamp if by_the_broker else None, value) for offset, timestamp, _, _, value in theirs
+    ]
+    assert ours.at.position == end
+
+
 @given(st.lists(data | markers, min_size=1, max_size=8), st.lists(st.integers(1, 5), max_size=12))
 def test_the_position_is_behind_what_was_given_and_before_what_was_not(
     batches: list[Batch], sizes: list[int]
@@ -200,7 +242,7 @@ def test_nothing_comes_of_a_partition_that_is_paused_or_was_moved() -> None:
 
 def test_errors_of_a_fetch_stay_what_they_are() -> None:
     fetcher = SimpleNamespace(_records=OrderedDict[Any, Any]())
-    unpack_by_batch(fetcher)
+    unpack_by_batch(fetcher, AsRecords)
     error = FetchError(error=ValueError("refused"), backoff=0.0)
     fetcher._records[TP] = error
     with pytest.raises(ValueError, match="refused"):
