@@ -110,6 +110,8 @@ def servers() -> Iterator[tuple[Kafka, S3]]:
 @contextmanager
 def started(kafka: Kafka | SecuredKafka, s3: S3) -> Iterator[None]:
     """The servers at work, with S3's credentials in the environment; closed at the end."""
+    # what is installed is compiled, as the image's is: else each start of a worker would compile 250 files
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
     try:
         kafka.start()

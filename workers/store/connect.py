@@ -53,7 +53,7 @@ async def open_session(*, allow_http: bool) -> Session:
     core = session._session  # aioboto3 hands its defaults on only here
     core.register_component("data_loader", _descriptions(core.get_config_variable("data_path")))
     authorities = core.get_config_variable("ca_bundle")
-    context = client_context(ca_file=Path(authorities) if authorities else None)
+    context = _context(authorities)
     http = http_session(context, allow_http=allow_http)
     # for the clients that botocore itself opens to get credentials
     core.set_default_client_config(VerifiedConfig(http_session_cls=http))
@@ -66,6 +66,12 @@ async def open_session(*, allow_http: bool) -> Session:
 def _descriptions(paths: str | None) -> Loader:
     """Of AWS's services, for all sessions: to parse them is half of what it takes to open a bucket."""
     return create_loader(paths)
+
+
+@lru_cache
+def _context(authorities: str | None) -> ssl.SSLContext:
+    """For all sessions: to read the system's authorities takes 30 ms, and a context follows its files."""
+    return client_context(ca_file=Path(authorities) if authorities else None)
 
 
 def http_session(context: ssl.SSLContext, *, allow_http: bool) -> type[Any]:

@@ -1,5 +1,6 @@
 """Where objects are sent, and that no setting loses the verified connection on the way."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,9 +8,10 @@ from aiobotocore.config import AioConfig  # type: ignore[import-untyped]  # ship
 from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # ships no types
 from botocore.loaders import JSONFileLoader  # type: ignore[import-untyped]  # ships no types
 
+from tests.stack.authority import Authority
 from workers.errors import Fatal
 from workers.store.address import Address
-from workers.store.connect import VerifiedConfig, http_session, refuse_clear_text
+from workers.store.connect import VerifiedConfig, http_session, open_session, refuse_clear_text
 from workers.store.s3 import open_s3
 from workers.tls import client_context
 
@@ -92,3 +94,19 @@ async def test_botocore_says_where_a_bucket_is(endpoint: str | None, bucket: str
     store = await open_s3(bucket, endpoint=endpoint, region="eu-central-1")
     assert store._light._wire._address == expected  # type: ignore[attr-defined] # seen nowhere else before a request
     await store.close()
+
+
+async def test_sessions_that_trust_the_same_authorities_share_what_was_read_of_them(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+    one, other = [await open_session(allow_http=False) for _ in range(2)]
+    assert one.context is other.context
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(Authority(tmp_path, "own").trust))
+    assert (await open_session(allow_http=False)).context is not one.context
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "missing"))
+    for _ in range(2):
+        with pytest.raises(Fatal, match="missing"):
+            await open_session(allow_http=False)
