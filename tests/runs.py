@@ -1,6 +1,6 @@
 """Kafka's records as tests make them, one by one, in the columns that sorting takes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Protocol
 
@@ -24,11 +24,15 @@ class Record(Protocol):
 
 
 def runs_of(records: Iterable[Record]) -> list[Run]:
-    """As a broker would have them in batches: a run ends where the time changes."""
-    return [
-        Run([record.offset for record in run], appended, [record.value for record in run])
-        for appended, run in ((appended, list(run)) for appended, run in groupby(records, key=_appended))
-    ]
+    """A run ends where the time changes."""
+    return [_run(appended, list(run)) for appended, run in groupby(records, key=_appended)]
+
+
+def _run(appended: int | None, records: Sequence[Record]) -> Run:
+    offsets = [record.offset for record in records]
+    whole = range(offsets[0], offsets[0] + len(offsets))
+    # as unpacking has it
+    return Run(whole if offsets == list(whole) else offsets, appended, [record.value for record in records])
 
 
 def _appended(record: Record) -> int | None:

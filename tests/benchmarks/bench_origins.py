@@ -17,9 +17,7 @@ import asyncio
 import os
 import signal
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -38,6 +36,7 @@ from tests.benchmarks.bench_archive import (
     stack,
 )
 from tests.benchmarks.origin_load import copy, own, records, scraped
+from tests.benchmarks.turns import own_fleet
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from tests.system.fleet import COMMAND, Fleet, Worker
@@ -95,20 +94,13 @@ def main(count: int, rounds: int) -> None:
 
 
 def turn(bootstrap: str, s3: S3, count: int, *, watched: bool) -> Cost:
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = f"o{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
-        # batches are flushed by size, and all of them at the end
-        fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "600", "STRONGROOM_SHUTDOWN_TIMEOUT": "60"}
-        fleet.create()
+    # batches are flushed by size, and all of them at the end
+    with own_fleet(bootstrap, s3, STRONGROOM_FLUSH_INTERVAL="600", STRONGROOM_SHUTDOWN_TIMEOUT="60") as fleet:
         os.environ.update(fleet.environment())
         asyncio.run(set_up(watched=watched))
         produce(fleet, records(1, count, KEYS))
         fleet.command = (COMMAND,) if watched else UNWATCHED
-        try:
-            cost = measured(fleet.worker(), count)
-        finally:
-            fleet.close()
+        cost = measured(fleet.worker(), count)
         fleet.command = (COMMAND,)
         check(fleet, count, watched=watched)
         return cost

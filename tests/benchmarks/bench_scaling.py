@@ -12,8 +12,6 @@ worker more costs.
 import argparse
 import signal
 import sys
-import tempfile
-import uuid
 from pathlib import Path
 
 from tests.benchmarks.bench_archive import (
@@ -30,9 +28,9 @@ from tests.benchmarks.bench_archive import (
     until_committed,
 )
 from tests.benchmarks.plot import Series, draw
+from tests.benchmarks.turns import own_fleet, proved
 from tests.stack import ladder
 from tests.stack.s3 import S3
-from tests.system.fleet import Fleet
 
 
 def main() -> None:
@@ -65,26 +63,19 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = f"n{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
-        fleet.settings |= {"STRONGROOM_FLUSH_BYTES": str(FLUSH_BYTES), "STRONGROOM_FLUSH_INTERVAL": "10"}
-        fleet.create()
+    with own_fleet(
+        bootstrap, s3, STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), STRONGROOM_FLUSH_INTERVAL="10"
+    ) as fleet:
         set_up(fleet)
         fill(fleet, count)
         before = cpu_of_children()
         workers = [fleet.worker(f"worker-{each}") for each in range(number)]
-        try:
-            seconds = until_committed(workers, count)
-            rss = sum(map(peak_of, workers))
-            for worker in workers:
-                assert worker.stop() == 0, worker.log()
-        finally:
-            fleet.close()
+        seconds = until_committed(workers, count)
+        rss = sum(map(peak_of, workers))
+        for worker in workers:
+            assert worker.stop() == 0, worker.log()
         cpu = cpu_of_children() - before
-        report = fleet.json("verify")
-        assert report["clean"] and report["offsets"] == count, report
-        assert report["records"].get("accepted", 0) == count, report
+        proved(fleet, count)
         return Cost(seconds, cpu, rss)
 
 

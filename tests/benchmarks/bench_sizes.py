@@ -11,9 +11,7 @@ user + system of the worker from then on, so without its start. `verify` must fi
 import argparse
 import signal
 import sys
-import tempfile
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,9 +21,9 @@ from tests.benchmarks.peers import strongroom
 from tests.benchmarks.peers.workload import PROFILES, workload
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_spread import spread
+from tests.benchmarks.turns import own_fleet, proved
 from tests.stack import ladder
 from tests.stack.s3 import S3
-from tests.system.fleet import Fleet
 from workers.sample.load import records
 
 MIB = 1024 * 1024
@@ -63,10 +61,16 @@ class Found(NamedTuple):
         return self.cost.rss / MIB
 
 
+class Sweep(NamedTuple):
+    across: str
+    points: tuple[int, ...]
+    shape: Callable[[int], Shape]
+
+
 SWEEPS = {
-    "records": ("bytes a record", [Shape(size=size) for size in SIZES], SIZES),
-    "flushes": ("bytes a flush", [Shape(flush=flush) for flush in FLUSHES], FLUSHES),
-    "keys": ("keys in policy", [Shape(keys=keys) for keys in POLICY_KEYS], POLICY_KEYS),
+    "records": Sweep("bytes a record", SIZES, lambda size: Shape(size=size)),
+    "flushes": Sweep("bytes a flush", FLUSHES, lambda flush: Shape(flush=flush)),
+    "keys": Sweep("keys in policy", POLICY_KEYS, lambda keys: Shape(keys=keys)),
 }
 
 
@@ -82,39 +86,30 @@ def main() -> None:
     with stack() as (bootstrap, s3):
         print(f"{asked.megabytes} MB a turn, {KEYS} keys, {PARTITIONS} partitions; {ladder.said()}")
         for name in asked.only.split(","):
-            across, shapes, points = SWEEPS[name]
-            found = []
-            for shape in shapes:
+            sweep, found = SWEEPS[name], []
+            for shape in map(sweep.shape, sweep.points):
                 count = min(RECORDS_MAX, asked.megabytes * 1_000_000 // shape.size)
                 found.append(turn(bootstrap, s3, shape, count))
                 show(shape, found[-1])
             if asked.plot:
                 file = asked.plot.with_stem(f"{asked.plot.stem}-{name}")
-                plot(file, across, points, found)
+                plot(file, sweep, found)
 
 
 def turn(bootstrap: str, s3: S3, shape: Shape, count: int) -> Found:
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = f"z{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
-        fleet.settings |= {
-            "STRONGROOM_FLUSH_BYTES": str(shape.flush),
-            "STRONGROOM_FLUSH_INTERVAL": "600",
-            "STRONGROOM_SHUTDOWN_TIMEOUT": "60",
-        }
-        fleet.create()
+    with own_fleet(
+        bootstrap,
+        s3,
+        STRONGROOM_FLUSH_BYTES=str(shape.flush),
+        STRONGROOM_FLUSH_INTERVAL="600",
+        STRONGROOM_SHUTDOWN_TIMEOUT="60",
+    ) as fleet:
         strongroom.register(fleet, SMALL if shape.size == SMALL.size else PROFILES["segment"])
         if shape.keys > KEYS:
             spread(fleet, shape.keys - KEYS, shape.keys // KEYS_A_WORKSPACE)
         produce(fleet, of_size(shape.size, count))
-        try:
-            cost = bench_origins.measured(fleet.worker(), count)
-        finally:
-            fleet.close()
-        report = fleet.json("verify")
-        assert report["clean"] and report["offsets"] == count, report
-        assert report["records"].get("accepted", 0) == count, report
-        return Found(cost, count, report["objects"])
+        cost = bench_origins.measured(fleet.worker(), count)
+        return Found(cost, count, proved(fleet, count)["objects"])
 
 
 def of_size(size: int, count: int) -> Iterator[tuple[bytes, bytes]]:
@@ -131,16 +126,16 @@ def show(shape: Shape, found: Found) -> None:
     )
 
 
-def plot(file: Path, across: str, points: tuple[int, ...], found: list[Found]) -> None:
+def plot(file: Path, sweep: Sweep, found: list[Found]) -> None:
     # by its size a record's cost goes over decades
-    wide = across == "bytes a record"
+    wide = sweep.points == SIZES
     series = [
         Series("records/s", [each.speed for each in found], logarithmic=wide),
         Series("CPU µs a record", [each.cpu for each in found], logarithmic=wide),
         Series("MiB RSS", [each.rss for each in found]),
         Series("objects for 1 M records", [each.objects * 1e6 / each.records for each in found]),
     ]
-    draw(file, f"{KEYS} keys, {PARTITIONS} partitions", across, points, series)
+    draw(file, f"{KEYS} keys, {PARTITIONS} partitions", sweep.across, sweep.points, series)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from topics.write_keys import KeyState, WriteKey
 from workers.intake import envelope
 from workers.intake.policy import Policy
 from workers.intake.sort import Sorter, Sorting, SortLimits
+from workers.stream.chunk import Run
 
 NOW = 1_795_600_000_000
 KEYS = 200
@@ -167,6 +168,11 @@ def main() -> None:
     def sort() -> None:
         sorter.sort(runs, now=NOW, into=Sorting())
 
+    alone = [Run([record.offset], record.timestamp, [record.value]) for record in records]
+
+    def sort_one_by_one() -> None:
+        sorter.sort(alone, now=NOW, into=Sorting())
+
     metered = Sorter(policy_of(KEYS, OverQuota.FLAG))
 
     def sort_with_quotas() -> None:
@@ -200,6 +206,7 @@ def main() -> None:
         "bare loop": bare,
         "decode only": decode,
         "whole sort": sort,
+        "batches of one": sort_one_by_one,
         "with quotas": sort_with_quotas,
         "with verdicts": sort_with_verdicts,
         "with updates": sort_with_updates,

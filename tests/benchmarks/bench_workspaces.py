@@ -15,8 +15,6 @@ import os
 import re
 import signal
 import sys
-import tempfile
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -26,9 +24,9 @@ from tests.benchmarks.bench_archive import PARTITIONS, Cost, send, stack
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
+from tests.benchmarks.turns import own_fleet, proved
 from tests.stack import ladder
 from tests.stack.s3 import S3
-from tests.system.fleet import Fleet
 from topics import workspaces, write_keys
 from workers.sample.load import records
 
@@ -85,12 +83,10 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
-    with tempfile.TemporaryDirectory() as folder:
-        prefix = f"w{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, partitions=PARTITIONS)
-        # batches are flushed by size, and all of them at the end
-        fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3000", "STRONGROOM_SHUTDOWN_TIMEOUT": "3000"}
-        fleet.create()
+    # batches are flushed by size, and all of them at the end
+    with own_fleet(
+        bootstrap, s3, STRONGROOM_FLUSH_INTERVAL="3000", STRONGROOM_SHUTDOWN_TIMEOUT="3000"
+    ) as fleet:
         os.environ.update(fleet.environment())
         publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
         publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
@@ -102,13 +98,8 @@ def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
             if worker.get("/metrics")[0] == 200:
                 last.update(scrape(worker))
 
-        try:
-            cost = bench_origins.measured(worker, count, look=look)
-        finally:
-            fleet.close()
-        found = fleet.json("verify")
-        assert found["clean"] and found["offsets"] == count, found
-        assert found["records"].get("accepted", 0) == count, found
+        cost = bench_origins.measured(worker, count, look=look)
+        found = proved(fleet, count)
         requests = {
             match[1]: int(value)
             for name, value in last.items()

@@ -47,9 +47,9 @@ def log() -> None:
     sort = loaded("workers.intake.sort")
     dead_letter = sort.dead_letter
 
-    def told(record: Any, reason: str) -> Any:
-        log.warning("dead_letter", detail=repr(record.value))
-        return dead_letter(record, reason)
+    def told(offset: int, value: bytes | None, reason: str) -> Any:
+        log.warning("dead_letter", detail=repr(value))
+        return dead_letter(offset, value, reason)
 
     sort.dead_letter = told
 

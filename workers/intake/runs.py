@@ -6,7 +6,10 @@ from functools import cached_property
 from itertools import accumulate, chain
 from typing import Protocol
 
-FEW = 4  # groups of lines, whose places are looked for one by one
+FEW_GROUPS = 4  # up to so many, the places of their lines are looked for one by one
+
+# iterators of these tell how much is left of them, which sorting asks
+Values = list[bytes | None] | tuple[bytes | None, ...]
 
 
 class Run(Protocol):
@@ -21,7 +24,7 @@ class Run(Protocol):
         """ms since the epoch by the broker's clock; None where it did not say."""
 
     @property
-    def values(self) -> Sequence[bytes | None]:
+    def values(self) -> Values:
         """One an offset."""
 
 
@@ -52,20 +55,20 @@ class Runs:
         self._instead[self._starts[number] + index] = line
 
     def lines(self) -> Sequence[bytes | None]:
-        """What is kept of each record that is kept, by place."""
+        """By place what is kept of each record, if it is kept."""
         if not self._instead:
             return self.values
         return [self._instead.get(place, value) for place, value in enumerate(self.values)]
 
     def at(self, place: int) -> tuple[int, int]:
-        """The record's offset, and when it was appended."""
+        """The record's offset, and when it was appended: any number, as it came."""
         number = bisect(self._starts, place) - 1
         return self._runs[number].offsets[place - self._starts[number]], self.appended[number]
 
     def ends(self, groups: Sequence[Sequence[bytes]]) -> list[tuple[int, int]]:
         """The places of the first and the last of each group of values, which are in the order of places."""
         values = self.values
-        if len(groups) > FEW:
+        if len(groups) > FEW_GROUPS:
             places = {id(value): place for place, value in enumerate(values)}
             return [(places[id(group[0])], places[id(group[-1])]) for group in groups]
         # a flood has one group, which begins soon and ends late

@@ -121,15 +121,20 @@ class Sorter:
         chunk = Runs(runs, now)
         breaks = False  # in any of them
         days: dict[int, Pending] = {}
+        pending: Pending = defaultdict(list)
+        day_starts = day_ends = 0  # ms: the day that `pending` is for
         dead_since = PLATFORM_TERMS[DEAD_LETTERS].kept_since(now)
         decode, known, refused = envelopes.decode, self._decided.known, envelopes.REFUSED
         decide, used, unknown = self._decider.outcome, into.allowances, into.unknown_refused
         for number, run in enumerate(runs):
             appended = chunk.appended[number]
-            if not 0 <= appended < END_OF_CALENDAR:
-                appended = now
-            pending = days.setdefault(appended // DAY, defaultdict(list))
-            left = iter(self._values(run, into))
+            if not day_starts <= appended < day_ends:
+                if not 0 <= appended < END_OF_CALENDAR:
+                    appended = now
+                day_starts = appended - appended % DAY
+                day_ends = day_starts + DAY
+                pending = days.setdefault(day_starts // DAY, defaultdict(list))
+            left = iter(self._values(run, into))  # behind a record, its length_hint is how many follow
             for value in left:
                 try:
                     try:
@@ -177,12 +182,12 @@ class Sorter:
             into.keep(groups)
         into.last = (runs[-1].offsets[-1], runs[-1].values[-1] or b"")
 
-    def _values(self, run: Run, into: Sorting) -> Sequence[bytes]:
-        """With b"" for those that there are none of, or too long ones: `_read` refuses it, and says why."""
-        values = cast("Sequence[bytes]", run.values)
+    def _values(self, run: Run, into: Sorting) -> list[bytes] | tuple[bytes, ...]:
+        """With b"" for a missing value and for one that is too long: `_read` refuses those, and says why."""
+        values = cast("list[bytes] | tuple[bytes, ...]", run.values)  # but for a None, which has no length
         try:
             sizes = list(map(len, values))
-        except TypeError:  # a record without a value
+        except TypeError:
             values = [value or b"" for value in run.values]
             sizes = list(map(len, values))
         into.value_bytes += sum(sizes)

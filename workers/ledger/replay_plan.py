@@ -57,7 +57,7 @@ class _Run(NamedTuple):
 
     offsets: Sequence[int]
     appended: int
-    values: Sequence[bytes]
+    values: tuple[bytes, ...]
 
 
 class _Chosen(NamedTuple):
@@ -130,8 +130,9 @@ def plan(
 def _runs(chosen: Mapping[int, _Chosen]) -> list[_Run]:
     runs = []
     for _, of_object in groupby(chosen.items(), key=lambda each: each[1].of.key):
-        places, records = zip(*of_object, strict=True)
-        runs.append(_Run(places, records[0].of.appended, [record.line.value for record in records]))
+        found = list(of_object)
+        values = tuple(record.line.value for _, record in found)
+        runs.append(_Run([place for place, _ in found], found[0][1].of.appended, values))
     return runs
 
 

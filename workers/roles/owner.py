@@ -143,7 +143,7 @@ class Owner:
             chunk.end,
             chunk.records,
             uptime=self._uptime(),
-            oldest=chunk.runs[0].appended if chunk.runs else None,
+            oldest=_appended(chunk, now),
         )
         batch.policy = self._policy.versions()
         self._step()
@@ -347,6 +347,14 @@ class Owner:
         metrics.OLDEST_SECONDS.set(max(0, self._now() - min(oldest)) / 1000 if oldest else 0)
         metrics.PARTITIONS.labels(state="owned").set(len(self._owned))
         metrics.PARTITIONS.labels(state="halted").set(len(self.halted))
+
+
+def _appended(chunk: Chunk, now: int) -> int | None:
+    """When the first of its records was, in ms since the epoch, as sorting has it; None where it has none."""
+    if not chunk.runs:
+        return None
+    appended = chunk.runs[0].appended
+    return now if appended is None else appended
 
 
 def _count(entry: Entry) -> None:

@@ -9,7 +9,7 @@ class Run(NamedTuple):
 
     offsets: Sequence[int]  # ascending
     appended: int | None  # ms since the epoch by the broker's clock; None if the topic keeps the producers'
-    values: Sequence[bytes | None]  # one an offset
+    values: list[bytes | None] | tuple[bytes | None, ...]  # one an offset
 
 
 class Chunk(NamedTuple):
@@ -31,7 +31,7 @@ class Chunk(NamedTuple):
 
     @property
     def first(self) -> int | None:
-        """The lowest offset that holds a record."""
+        """The lowest offset that holds a record; None where none does."""
         return self.runs[0].offsets[0] if self.runs else None
 
     def values(self) -> Iterator[bytes | None]:

@@ -142,9 +142,7 @@ class Thread(driver.AIOKafkaConsumerThread):
         self, consumer: Any, active_partitions: Any, timeout: Any = None, max_records: Any = None
     ) -> dict[TP, list[Delivery]]:
         try:
-            found: Mapping[TP, Any] = await super()._fetch_records(
-                consumer, active_partitions, timeout, max_records
-            )
+            found: Any = await super()._fetch_records(consumer, active_partitions, timeout, max_records)
         except OffsetOutOfRangeError as error:
             # cut, or overtaken by its retention: the claim compares log and ledger, and halts that partition
             cut = self._at.keys() & error.args[0].keys()
@@ -154,17 +152,14 @@ class Thread(driver.AIOKafkaConsumerThread):
         assignment: Any = found and consumer._subscription.subscription.assignment
         self._check_leaders(found)
         return {
-            tp: [
-                Delivery(
-                    self._claims[tp], self._chunk(tp, assignment.state_value(tp).position, gathered.runs)
-                )
-            ]
-            for tp, gathered in found.items()
+            tp: [Delivery(self._claims[tp], self._chunk(tp, assignment, gathered.runs))]
+            for tp, gathered in found.items()  # AsRuns
             if tp in self._at
         }
 
-    def _chunk(self, tp: Any, end: int, runs: Sequence[Run]) -> Chunk:
-        start, self._at[tp] = self._at[tp], end
+    def _chunk(self, tp: Any, assignment: Any, runs: Sequence[Run]) -> Chunk:
+        start, end = self._at[tp], assignment.state_value(tp).position
+        self._at[tp] = end
         if end <= start:
             raise Fatal(
                 f"{tp.topic}[{tp.partition}]: a fetch at offset {start} ended at {end}",

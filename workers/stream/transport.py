@@ -13,7 +13,6 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from workers.stream.consumer_thread import Delivery, RebalanceListener, Thread
-from workers.stream.unpack import LOG_APPEND_TIME
 
 SCHEME = "chunks"
 
@@ -48,8 +47,8 @@ class Consumer(driver.Consumer):
             tp.topic,
             tp.partition,
             chunk.end - 1,
-            (chunk.runs[-1].appended or 0) / 1000.0,
-            LOG_APPEND_TIME,
+            0.0,  # nobody asks a chunk for its time, or of which kind it is
+            0,
             [],
             None,
             record,  # type: ignore[arg-type]  # ChunkSchema takes it out again

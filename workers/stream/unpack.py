@@ -1,4 +1,4 @@
-"""Unpacks what was fetched a batch at a time, in aiokafka's compiled code.
+"""Unpacks what was fetched a batch at a time, in aiokafka's compiled code, into columns or into its records.
 
 aiokafka itself takes each record through two generators and copies it into an object of its own, which is
 more than half of what a fetched record costs. What counts as a record is as there: batches are checked by
@@ -49,7 +49,7 @@ class Gathering(Protocol):
     """What an answer's records are gathered in. aiokafka counts them by its length."""
 
     def take(self, records: list[Record]) -> None:
-        """Some of one batch; they are not kept alive any longer than they are kept here."""
+        """Some of one batch."""
 
     def __len__(self) -> int: ...
 
@@ -58,11 +58,11 @@ class AsRecords(list[Record]):
     """As aiokafka has them."""
 
     def take(self, records: list[Record]) -> None:
-        self += records
+        self.extend(records)
 
 
 class AsRuns:
-    """Columns: an object a record costs more than anything else of a record that nobody looks at."""
+    """In columns, which the records themselves need not outlive: they go with their batch."""
 
     def __init__(self) -> None:
         self.runs: list[Run] = []

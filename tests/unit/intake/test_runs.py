@@ -61,7 +61,7 @@ def test_a_run_in_parts_is_the_same_run(batches: list[tuple[int, list[bytes | No
     for appended, batch in batches:
         offsets = range(start, start + len(batch))
         start += len(batch) + 1  # the offset between two batches holds no record
-        # no two records of a chunk are one object
+        # as unpacking has it: no two values of some bytes are one object
         own = [value and bytes(bytearray(value)) for value in batch]
         whole.append(Run(offsets, appended, own))
         cuts = sorted({0, len(batch), *data.draw(st.lists(st.integers(0, len(batch)), max_size=3))})
@@ -87,3 +87,27 @@ def test_what_is_said_of_records_is_said_of_the_right_ones() -> None:
     ((_, tally),) = sorting.refused.rows()
     assert vars_of(tally) == (3, NOW, NOW + 9, 10, 30)
     assert sorting.last == (31, b"{}")
+
+
+def test_the_ends_of_many_groups_are_those_of_their_records() -> None:
+    hosts, records, of_run = 8, 24, 5
+    values = [envelope("gone", origin=f"https://h{n % hosts}.example") for n in range(records)]
+    offsets = range(0, 2 * records, 2)  # every second one holds no record
+    runs = [
+        Run(offsets[start : start + of_run], NOW + start, tuple(values[start : start + of_run]))
+        for start in range(0, records, of_run)
+    ]
+    sorting = Sorting()
+    Sorter(POLICY).sort(runs, now=NOW, into=sorting)
+    found = {refusal.host: vars_of(tally) for refusal, tally in sorting.refused.rows()}
+    last = records - hosts
+    assert found == {
+        f"h{n}.example": (
+            records // hosts,
+            NOW + n // of_run * of_run,
+            NOW + (last + n) // of_run * of_run,
+            2 * n,
+            2 * (last + n),
+        )
+        for n in range(hosts)
+    }

@@ -75,7 +75,7 @@ class World:
             start = end
 
     def chunk(self, start: int, end: int) -> Chunk:
-        return Chunk(0, start, end, [Run(range(start, end), NOW, self.values[start:end])])
+        return Chunk(0, start, end, [Run(range(start, end), NOW, tuple(self.values[start:end]))])
 
     async def known(self) -> dict[str, KeyState]:
         """What the judge that comes next begins with: everything is folded, once."""

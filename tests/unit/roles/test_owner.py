@@ -430,3 +430,15 @@ async def test_the_end_of_a_worker_tells_what_it_saw() -> None:
     await owner.take(world.chunk(0, 10))
     await owner.drain()
     assert spans == [10]
+
+
+@pytest.mark.parametrize("appended", [None, 1_764_000_000_000])
+async def test_the_oldest_record_has_an_age_whosever_times_the_topic_keeps(appended: int | None) -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0}))
+    chunk = world.chunk(0, 1)
+    await owner.take(chunk._replace(runs=[run._replace(appended=appended) for run in chunk.runs]))
+    world.time += 3_000
+    await owner.tick()
+    assert metrics.REGISTRY.get_sample_value("strongroom_oldest_unarchived_seconds") == 3

@@ -4,7 +4,7 @@ import gc
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
@@ -29,14 +29,21 @@ from aiokafka.structs import TopicPartition  # type: ignore[import-untyped]  # a
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.runs import LOG_APPEND_TIME
 from workers.stream.unpack import AsRecords, AsRuns, Gathering, unpack_by_batch
 
 TP = TopicPartition("raw-events", 0)
 FIRST = 100  # the log's first offset here
 ATTRIBUTES, CRC = 21, 17  # where they stand in a batch's header
-CONTROL, LOG_APPEND_TIME = 0x20, 0x08
+CONTROL, BROKERS_TIME = 0x20, 0x08
 ABORT, COMMIT = b"\x00\x00\x00\x00", b"\x00\x00\x00\x01"
 NOBODY = -1
+
+Gathered = Callable[[], Gathering]
+# offset, time, its kind, key, value: in columns there are no kind and no key
+Unpacked = tuple[int, int | None, int | None, bytes | None, bytes | None]
+
+both = pytest.mark.parametrize("gathering", [AsRecords, AsRuns])
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class Batch:
         if self.marker is not None:
             batch[ATTRIBUTES + 1] |= CONTROL
         if self.by_the_broker:
-            batch[ATTRIBUTES + 1] |= LOG_APPEND_TIME
+            batch[ATTRIBUTES + 1] |= BROKERS_TIME
         batch[CRC : CRC + 4] = calc_crc32c(batch[ATTRIBUTES:]).to_bytes(4, "big")
         return bytes(batch)
 
@@ -89,7 +96,7 @@ class Fetched:
         aborted: list[tuple[int, int]],
         *,
         ours: bool,
-        gathering: Callable[[], Gathering] = AsRecords,
+        gathering: Gathered = AsRecords,
     ) -> None:
         self.at = Position(start)
         assignment = SimpleNamespace(active=True, state_value=lambda _: self.at)
@@ -103,13 +110,20 @@ class Fetched:
         self.result = fetcher._records[TP]
         assert type(self.result) is FetchResult  # the Fetcher asks for just that
 
-    def take(self, max_records: int | None) -> list[tuple[int, int, int, bytes, bytes]]:
+    def take(self, max_records: int | None) -> list[Unpacked]:
+        answer = self.result.getall(max_records)
+        if isinstance(answer, AsRuns):
+            return [
+                (offset, run.appended, None, None, value)
+                for run in answer.runs
+                for offset, value in zip(run.offsets, run.values, strict=True)
+            ]
         return [
             (record.offset, record.timestamp, record.timestamp_type, record.key, record.value)
-            for record in self.result.getall(max_records)
+            for record in answer
         ]
 
-    def all(self, max_records: int | None) -> list[tuple[int, int, int, bytes, bytes]]:
+    def all(self, max_records: int | None) -> list[Unpacked]:
         found = []
         while self.result.has_more():
             found += self.take(max_records)
@@ -137,6 +151,7 @@ data = st.builds(
     st.lists(st.integers(0, 12), min_size=1, max_size=6, unique=True).map(lambda them: tuple(sorted(them))),
     st.sampled_from([NOBODY, 1, 2]),
     codec=st.sampled_from([0, 1, 3]),
+    by_the_broker=st.booleans(),
 )
 markers = st.builds(Batch, st.just((0,)), st.sampled_from([1, 2]), st.sampled_from([ABORT, COMMIT]))
 
@@ -161,12 +176,11 @@ def test_the_same_records_come_and_the_position_ends_the_same(
     st.lists(data | markers, min_size=1, max_size=8),
     st.integers(0, 20),
     st.none() | st.integers(1, 9),
-    st.booleans(),
 )
 def test_runs_hold_the_same_records_in_columns(
-    batches: list[Batch], skipped: int, max_records: int | None, by_the_broker: bool
+    batches: list[Batch], skipped: int, max_records: int | None
 ) -> None:
-    log, aborted, end = log_of([replace(batch, by_the_broker=by_the_broker) for batch in batches])
+    log, aborted, end = log_of(batches)
     start = min(FIRST + skipped, end - 1)
     theirs = Fetched(log, start, aborted, ours=False).all(None)
     ours = Fetched(log, start, aborted, ours=True, gathering=AsRuns)
@@ -182,7 +196,8 @@ def test_runs_hold_the_same_records_in_columns(
         assert len(answer) == len(records) <= (max_records or len(records))
         found += records
     assert found == [
-        (offset, timestamp if by_the_broker else None, value) for offset, timestamp, _, _, value in theirs
+        (offset, timestamp if kind == LOG_APPEND_TIME else None, value)
+        for offset, timestamp, kind, _, value in theirs
     ]
     assert ours.at.position == end
 
@@ -204,12 +219,13 @@ def test_the_position_is_behind_what_was_given_and_before_what_was_not(
         assert [offset for offset in every if offset < fetch.at.position] == given_out
 
 
-def test_a_broken_batch_stops_the_fetch_and_what_is_behind_it_does_not_come() -> None:
+@both
+def test_a_broken_batch_stops_the_fetch_and_what_is_behind_it_does_not_come(gathering: Gathered) -> None:
     log, _, _ = log_of([Batch((0, 1)), Batch((0, 1)), Batch((0, 1))])
     size = len(Batch((0, 1)).encoded(FIRST))
     broken = bytearray(log)
     broken[2 * size - 2] ^= 1  # within a value
-    fetch = Fetched(bytes(broken), FIRST, [], ours=True)
+    fetch = Fetched(bytes(broken), FIRST, [], ours=True, gathering=gathering)
     with pytest.raises(CorruptRecordException):
         fetch.all(None)
     assert fetch.at.position == FIRST
@@ -217,12 +233,13 @@ def test_a_broken_batch_stops_the_fetch_and_what_is_behind_it_does_not_come() ->
     assert fetch.at.position == FIRST
 
 
-def test_a_broken_batch_is_not_skipped_behind_one_that_was_given() -> None:
+@both
+def test_a_broken_batch_is_not_skipped_behind_one_that_was_given(gathering: Gathered) -> None:
     log, _, _ = log_of([Batch((0, 1)), Batch((0, 1)), Batch((0, 1))])
     size = len(Batch((0, 1)).encoded(FIRST))
     broken = bytearray(log)
     broken[2 * size - 2] ^= 1  # within a value
-    fetch = Fetched(bytes(broken), FIRST, [], ours=True)
+    fetch = Fetched(bytes(broken), FIRST, [], ours=True, gathering=gathering)
     assert [record[0] for record in fetch.take(2)] == [FIRST, FIRST + 1]
     with pytest.raises(CorruptRecordException):
         fetch.take(2)
@@ -230,9 +247,10 @@ def test_a_broken_batch_is_not_skipped_behind_one_that_was_given() -> None:
     assert fetch.at.position == FIRST + 2
 
 
-def test_nothing_comes_of_a_partition_that_is_paused_or_was_moved() -> None:
+@both
+def test_nothing_comes_of_a_partition_that_is_paused_or_was_moved(gathering: Gathered) -> None:
     log, _, _ = log_of([Batch((0, 1))])
-    paused, moved = (Fetched(log, FIRST, [], ours=True) for _ in range(2))
+    paused, moved = (Fetched(log, FIRST, [], ours=True, gathering=gathering) for _ in range(2))
     paused.at.paused = True
     moved.at.position = FIRST + 1
     assert (paused.take(None), moved.take(None)) == ([], [])
@@ -249,13 +267,14 @@ def test_errors_of_a_fetch_stay_what_they_are() -> None:
         fetcher._records[TP].check_raise()
 
 
+@both
 @pytest.mark.parametrize("batches_taken", [0, 1, 3])
-def test_what_was_fetched_goes_with_its_last_reference(batches_taken: int) -> None:
+def test_what_was_fetched_goes_with_its_last_reference(batches_taken: int, gathering: Gathered) -> None:
     """No collector comes for it: archive workers hardly let one in, and a fetch is megabytes."""
     log, _, _ = log_of([Batch((0, 1), codec=3), Batch((0, 1)), Batch((0, 1))])
     gc.disable()
     try:
-        fetch = Fetched(log, FIRST, [], ours=True)
+        fetch = Fetched(log, FIRST, [], ours=True, gathering=gathering)
         if batches_taken:
             fetch.take(2 * batches_taken)
         if batches_taken == 3:
@@ -269,11 +288,12 @@ def test_what_was_fetched_goes_with_its_last_reference(batches_taken: int) -> No
         gc.enable()
 
 
-def test_what_was_fetched_goes_once_all_of_it_was_taken() -> None:
+@both
+def test_what_was_fetched_goes_once_all_of_it_was_taken(gathering: Gathered) -> None:
     log, _, _ = log_of([Batch((0, 1))])
     gc.disable()
     try:
-        fetch = Fetched(log, FIRST, [], ours=True)
+        fetch = Fetched(log, FIRST, [], ours=True, gathering=gathering)
         raw = weakref.ref(fetch.result._partition_records)
         fetch.all(None)
         assert raw() is None
