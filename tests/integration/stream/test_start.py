@@ -9,6 +9,7 @@ import pytest
 from tests.integration.stream.conftest import Log
 from tests.integration.stream.recorder import QUICK, Ledger, Recorder, running, until
 from workers.errors import Fatal, Retryable
+from workers.stream.app import CHUNK_RECORDS
 from workers.stream.archive import ArchiveStream
 from workers.stream.connection import KafkaConnection
 
@@ -65,7 +66,7 @@ async def test_a_chunk_is_bounded_however_well_its_records_are_compressed(narrow
     async with running(narrow.bootstrap, narrow.topic, owner):
         await until(lambda: owner.ledger.heads.get(0) == 20_000, "every record")
     assert owner.fenced == 0
-    assert max(chunk.records for chunk in owner.chunks) == 5_000
+    assert max(chunk.records for chunk in owner.chunks) == CHUNK_RECORDS
 
 
 async def test_faust_never_commits_and_a_hint_carries_metadata(log: Log) -> None:
