@@ -33,8 +33,8 @@ class StreamOptions:
 
 
 # A fetch is bounded in compressed bytes: one of 1 MB may bring 10 MB of records and more, which nobody counts
-# while they wait for the Owner. Of usual records (760 bytes) a compressed fetch of 1 MB has up to 7,000: a lower
-# bound cuts it into a chunk and a small rest, which costs nearly as much as another.
+# while they wait for the Owner. Of usual ones (760 bytes) it has up to 7,000, compressed: a lower bound would
+# cut them into a chunk and a small rest, which costs nearly as much as another.
 CHUNK_RECORDS = 10_000
 
 
