@@ -75,6 +75,10 @@ class Contender:
     run: Callable[[Given], Cost]
     read: Callable[[Given], Iterator[bytes]] | None  # NDJSON that it stored; None: it can't be opened
 
+    @property
+    def first_word(self) -> str:
+        return self.name.replace(",", " ").split()[0]
+
 
 def spent(command: list[str], environment: Mapping[str, str], over: Callable[[], bool] | None = None) -> Cost:
     """Runs it to its end, and says what it cost. What does not end by itself is stopped once it is `over`."""
@@ -193,11 +197,13 @@ def main() -> None:
     parser.add_argument("--profile", choices=PROFILES, default="segment")
     parser.add_argument("--records", type=int, default=2_000_000)
     parser.add_argument("--only", default="", help="names, comma-separated, by their first word")
-    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=1, choices=range(1, 100), metavar="ROUNDS")
     parser.add_argument("--tls", action="store_true", help="the floor and Strongroom, on TLS")
     given = parser.parse_args()
     only = ["floor", "strongroom"] if given.tls else [name for name in given.only.split(",") if name]
-    chosen = [each for each in CONTENDERS if not only or each.name.split(",")[0] in only]
+    if strangers := set(only) - {each.first_word for each in CONTENDERS}:
+        parser.error(f"no contender is called {', '.join(sorted(strangers))}")
+    chosen = [each for each in CONTENDERS if not only or each.first_word in only]
     profile = PROFILES[given.profile]
     if any(each.name.startswith("flink") for each in chosen):
         build_flink()
