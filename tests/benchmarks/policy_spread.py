@@ -62,6 +62,12 @@ def key_of(number: int, accounts: int) -> tuple[bytes, bytes]:
 
 def publish(fleet: Fleet, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
     """Keyed to partitions as the commands' client does it."""
+    failed: list[str] = []
+
+    def told(error: object, _: object) -> None:
+        if error is not None:
+            failed.append(str(error))
+
     producer = Producer(
         {
             "bootstrap.servers": fleet.bootstrap,
@@ -70,17 +76,19 @@ def publish(fleet: Fleet, topic: str, records: Iterable[tuple[bytes, bytes]]) ->
             "compression.type": "lz4",
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": 500_000,
+            "batch.size": 64 * 1024,  # the topics refuse larger ones
         }
     )
     for key, value in records:
         while True:
             try:
-                producer.produce(fleet.prefix + topic, value, key)
+                producer.produce(fleet.prefix + topic, value, key, on_delivery=told)
                 break
             except BufferError:
                 producer.poll(0.5)
         producer.poll(0)
     assert producer.flush(300) == 0
+    assert not failed, f"{len(failed)} were not taken: {failed[0]}"
 
 
 @contextmanager
