@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from tests.runs import LOG_APPEND_TIME
 from tests.simulation import losses, records, unit_chains
-from tests.simulation.kafka import LOG_APPEND_TIME, Holds, Log, Slot
+from tests.simulation.kafka import Holds, Log, Slot
 from tests.simulation.keys import key_of
 from tests.unit.ledger.signing import SIGNER
 from workers.intake.dispositions import Clock

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
 
-LOG_APPEND_TIME = 1
+from tests.runs import LOG_APPEND_TIME
 
 
 class Holds(Enum):

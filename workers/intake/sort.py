@@ -6,7 +6,7 @@ is done with it in one go, while the processor has it in its cache: a chunk is l
 
 from base64 import b64encode
 from collections import defaultdict, deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -134,7 +134,7 @@ class Sorter:
                 day_starts = appended - appended % DAY
                 day_ends = day_starts + DAY
                 pending = days.setdefault(day_starts // DAY, defaultdict(list))
-            left = iter(self._values(run, into))  # behind a record, its length_hint is how many follow
+            left = iter(self._values(run, into))
             for value in left:
                 try:
                     try:
@@ -142,7 +142,7 @@ class Sorter:
                         if not value.isascii():
                             value.decode()  # what `decode` skipped may be no UTF-8
                     except refused:
-                        envelope = self._read(run.values[len(run.values) - length_hint(left) - 1])
+                        envelope = self._read(run.values[_index(left, run)])
                     if LF in value or CR in value:
                         breaks = True
                     plan = known.get(envelope.write_key)
@@ -165,7 +165,7 @@ class Sorter:
                     raise  # no fault of the record's
                 except Exception as error:
                     reason = error.reason if isinstance(error, Unreadable) else INTAKE_ERROR
-                    index = len(run.values) - length_hint(left) - 1
+                    index = _index(left, run)
                     letter = dead_letter(run.offsets[index], run.values[index], reason)
                     chunk.keep_instead(number, index, letter)
                     gone = self.policy.disposed.at(PLATFORM, DEAD_LETTERS, appended)
@@ -198,6 +198,11 @@ class Sorter:
 
     def _read(self, value: bytes | None) -> Envelope:
         return envelopes.read(envelopes.measured(value, self._limits.record_bytes))
+
+
+def _index(left: Iterator[bytes], run: Run) -> int:
+    """Of the value that `left` gave last: its length_hint is how many follow."""
+    return len(run.values) - length_hint(left) - 1
 
 
 def _count_refused(days: Iterable[Pending], chunk: Runs, into: Refusals) -> None:
