@@ -70,7 +70,7 @@ def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
         fill(fleet, count)
         before = cpu_of_children()
         workers = [fleet.worker(f"worker-{each}") for each in range(number)]
-        seconds = until_committed(workers, count)
+        seconds = until_committed(fleet, workers, count)
         rss = sum(map(peak_of, workers))
         for worker in workers:
             assert worker.stop() == 0, worker.log()

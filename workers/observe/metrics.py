@@ -37,14 +37,15 @@ RECORDS_IN = counter(
 RECORDS = counters(
     "strongroom_records_total",
     "records",
-    "Records committed to the ledger, by what became of them and the rule that said so.",
+    "Records committed to the ledger, by what became of them and the rule that said so. A commit that was "
+    "sent when its partition went to another worker may land, in no worker's count: the ledger is exact.",
     disposition=DISPOSITIONS,
     reason=tuple(sorted((*REASONS, "gap", "lost"))),
 )
 RECORDS_DROPPED = counter(
     "strongroom_records_dropped_total",
     "records",
-    "Records of batches given up before their commit; the next owner takes them again. "
+    "Records of batches given up before their commit was known; the next owner takes what did not land. "
     "Records in = records without gaps + buffered + dropped.",
 )
 BYTES_IN = counter("strongroom_in_bytes_total", "bytes", "Bytes of record values taken from Kafka.")
