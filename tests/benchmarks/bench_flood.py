@@ -10,24 +10,13 @@ each record of a flood takes its time from the good ones. So how large a share t
 
 import asyncio
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from statistics import median
 
-from tests.benchmarks.bench_archive import (
-    KEYS,
-    PARTITIONS,
-    SIZE,
-    Cost,
-    archive,
-    line,
-    produce,
-    set_up,
-    stack,
-)
+from tests.benchmarks.costs import Cost, archive, line
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, produce, set_up
+from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from tests.system.fleet import Fleet
@@ -52,22 +41,13 @@ def main(good: int, flood: int, rounds: int) -> None:
         )
         for number in range(2 * rounds):
             flooded = bool(number % 2)
-            with tempfile.TemporaryDirectory() as folder:
-                fleet = Fleet(
-                    Path(folder),
-                    bootstrap,
-                    s3.endpoint,
-                    s3.bucket(),
-                    f"f{uuid.uuid4().hex[:8]}-",
-                    partitions=PARTITIONS,
-                )
-                fleet.create()
+            with own_fleet(bootstrap, s3) as fleet:
                 set_up(fleet)
                 extra = flood if flooded else 0
                 began = time.time() * 1000 // HOUR
-                ends = produce(fleet, mixed(good, extra))
+                produce(fleet, mixed(good, extra))
                 hours = int(time.time() * 1000 // HOUR - began) + 1
-                cost = archive(fleet, ends, good + extra)
+                cost = archive(fleet, good + extra)
                 costs[flooded].append(cost)
                 print(line("flooded" if flooded else "without", cost, good))
                 if flooded:

@@ -18,28 +18,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 from msgspec.structs import replace
 
-from tests.benchmarks.bench_archive import (
-    KEYS,
-    PARTITIONS,
-    Cost,
-    cpu_of_children,
-    line,
-    peak_of,
-    produce,
-    stack,
-)
+from tests.benchmarks.costs import Cost, line, measured
+from tests.benchmarks.load import KEYS, PARTITIONS, produce
 from tests.benchmarks.origin_load import copy, own, records, scraped
-from tests.benchmarks.turns import own_fleet
+from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
 from tests.stack.s3 import S3
-from tests.system.fleet import COMMAND, Fleet, Worker
+from tests.system.fleet import COMMAND, Fleet
 from topics import origin_observations
 from topics.origin_verdicts import VerdictKind
 from topics.workspaces import OriginPolicy, Source, SourceType
@@ -54,9 +44,6 @@ from workers.stream.log import Log
 
 ENOUGH = 0.95  # of the records/s without
 WORKSPACES, SOURCES = 20, 10
-WITHIN = 600.0  # seconds for a turn
-LAST_LOOK = 0.05  # while it commits the rest
-LOOK = 0.25  # seconds between two looks at a worker
 UNWATCHED = (sys.executable, "-m", "tests.benchmarks.unwatched_worker")
 NAMES = {True: "with", False: "without"}
 QUARANTINES = {True: OriginPolicy.QUARANTINE, False: OriginPolicy.FLAG}
@@ -137,34 +124,6 @@ async def set_up(*, watched: bool) -> None:
                     await confirm_verdicts(
                         books.verdicts, f"w{workspace}", keys[workspace::WORKSPACES], host, word, by
                     )
-
-
-def measured(worker: Worker, count: int, *, look: Callable[[], object] = lambda: None) -> Cost:
-    """From the first record that was taken until the worker has ended. Calls `look` while it commits."""
-    before = cpu_of_children()
-    began, at_begin = time.perf_counter(), 0.0
-    while not worker.metric("strongroom_records_in_total"):
-        assert worker.process.poll() is None, worker.log()
-        began, at_begin = time.perf_counter(), cpu_of(worker)
-        time.sleep(0.02)
-    while worker.metric("strongroom_records_in_total") < count:
-        assert worker.process.poll() is None, worker.log()
-        assert time.perf_counter() - began < WITHIN, worker.log()
-        time.sleep(LOOK)
-    rss = peak_of(worker)
-    worker.process.send_signal(signal.SIGTERM)
-    while worker.process.poll() is None and worker.metric("strongroom_records_total") < count:
-        look()
-        time.sleep(LAST_LOOK)
-    seconds = time.perf_counter() - began
-    assert worker.process.wait(WITHIN) == 0, worker.log()
-    return Cost(seconds, cpu_of_children() - before - at_begin, rss)
-
-
-def cpu_of(worker: Worker) -> float:
-    """Seconds, user and system (proc(5): fields 14 and 15)."""
-    fields = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def check(fleet: Fleet, count: int, *, watched: bool) -> None:

@@ -28,7 +28,8 @@ from statistics import median
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.benchmarks.bench_archive import PARTITIONS, Cost, produce, stack, started
+from tests.benchmarks.costs import Cost
+from tests.benchmarks.load import PARTITIONS, produce
 from tests.benchmarks.peers import came_back, strongroom
 from tests.benchmarks.peers.workload import (
     DROPPED,
@@ -39,6 +40,7 @@ from tests.benchmarks.peers.workload import (
     dropped_keys,
     workload,
 )
+from tests.benchmarks.turns import own_fleet, stack, started
 from tests.stack import ladder
 from tests.stack.authority import Authority
 from tests.stack.s3 import S3, secured_s3_on
@@ -254,15 +256,10 @@ def secured() -> Iterator[Servers]:
 @contextmanager
 def filled(servers: Servers, profile: Profile, count: int) -> Iterator[Given]:
     """A topic with so many records, and what Strongroom needs beside it."""
-    s3, prefix = servers.s3, f"p{uuid.uuid4().hex[:8]}-"
-    with tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet(Path(folder), servers.bootstrap, s3.endpoint, s3.bucket(), prefix, PARTITIONS)
-        if servers.trust:
-            fleet.settings |= {
-                "STRONGROOM_KAFKA_TLS": "true",
-                "STRONGROOM_KAFKA_CA_FILE": str(servers.trust),
-            }
-        fleet.create()
+    settings = {}
+    if servers.trust:
+        settings = {"STRONGROOM_KAFKA_TLS": "true", "STRONGROOM_KAFKA_CA_FILE": str(servers.trust)}
+    with own_fleet(servers.bootstrap, servers.s3, **settings) as fleet:
         strongroom.set_up(fleet, profile)
         ends = produce(replace(fleet, bootstrap=servers.open_bootstrap), workload(profile, count))
         yield Given(fleet, fleet.bucket, profile, count, ends, servers.trust)

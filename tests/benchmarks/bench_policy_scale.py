@@ -26,10 +26,10 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import bench_archive
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, fill, servers
+from tests.benchmarks.load import KEYS, PARTITIONS, fill, set_up
 from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import UPDATES, spread, updates
+from tests.benchmarks.turns import servers
 from tests.stack import ladder
 from tests.system.fleet import Fleet, Worker, wait_until
 
@@ -78,7 +78,7 @@ def made(folder: Path, bootstrap: str, endpoint: str, bucket: str) -> Fleet:
     fleet = Fleet(folder, bootstrap, endpoint, bucket, f"{folder.name}{uuid.uuid4().hex[:8]}-", PARTITIONS)
     fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "5"}
     fleet.create()
-    bench_archive.set_up(fleet)
+    set_up(fleet)
     return fleet
 
 

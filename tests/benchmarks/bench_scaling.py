@@ -14,21 +14,10 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.benchmarks.bench_archive import (
-    FLUSH_BYTES,
-    KEYS,
-    PARTITIONS,
-    SIZE,
-    Cost,
-    cpu_of_children,
-    fill,
-    peak_of,
-    set_up,
-    stack,
-    until_committed,
-)
+from tests.benchmarks.costs import FLUSH_BYTES, Cost, cpu_of_children, peak_of, until_committed
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, fill, set_up
 from tests.benchmarks.plot import Series, draw
-from tests.benchmarks.turns import own_fleet, proved
+from tests.benchmarks.turns import own_fleet, proved, stack
 from tests.stack import ladder
 from tests.stack.s3 import S3
 

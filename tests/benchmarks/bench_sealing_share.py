@@ -8,10 +8,8 @@ itself, thread by thread: two measures of one thing, of which the first has the 
 """
 
 import os
-import resource
 import statistics
 import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -20,7 +18,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE, fill, set_up, stack
+from tests.benchmarks.costs import measured
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, fill, set_up
+from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
 from tests.system.fleet import Fleet
 from workers.__main__ import run
@@ -28,7 +28,6 @@ from workers.sealing.format import Sealed
 from workers.sealing.unit_key import UnitKey
 
 TIMED = "BENCH_SEALING_SECONDS"  # a file for the CPU seconds that sealing took
-TICK = os.sysconf("SC_CLK_TCK")
 
 
 class Turn(NamedTuple):
@@ -38,11 +37,7 @@ class Turn(NamedTuple):
 
 
 def main(count: int, rounds: int) -> None:
-    with stack() as (bootstrap, s3), tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet(
-            Path(folder), bootstrap, s3.endpoint, s3.bucket(), f"b{uuid.uuid4().hex[:8]}-", PARTITIONS
-        )
-        fleet.create()
+    with stack() as (bootstrap, s3), own_fleet(bootstrap, s3) as fleet:
         ends = fill(fleet, count)
         assert sum(ends.values()) == count
         print(f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; {ladder.said()}")
@@ -75,37 +70,21 @@ def said(one: Turn, count: int) -> str:
 def turn(fleet: Fleet, count: int) -> Turn:
     set_up(fleet)
     timed = fleet.folder / "sealing"
-    exited = resource.getrusage(resource.RUSAGE_CHILDREN)
     worker = fleet.worker(
         # one flush a partition, when all is read: each turn makes as many objects
         STRONGROOM_FLUSH_BYTES=str(2**30),
         STRONGROOM_BUFFER_BYTES_MAX=str(2**31),
-        STRONGROOM_FLUSH_INTERVAL="30",
+        STRONGROOM_FLUSH_INTERVAL="3000",
+        STRONGROOM_SHUTDOWN_TIMEOUT="300",
         STRONGROOM_GROUP=uuid.uuid4().hex,
         **{TIMED: str(timed)},
     )
     try:
-        before = 0.0
-        while worker.metric("strongroom_records_in_total") == 0:
-            assert worker.process.poll() is None, worker.log()
-            before = cpu_of(worker.process.pid)
-            time.sleep(0.02)
-        while worker.metric("strongroom_records_total") < count:
-            assert worker.process.poll() is None, worker.log()
-            time.sleep(0.2)
-        assert worker.stop() == 0, worker.log()
+        cost = measured(worker, count)
     finally:
         fleet.close()
-    now = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = now.ru_utime + now.ru_stime - exited.ru_utime - exited.ru_stime - before
     seconds, objects = timed.read_text().split()
-    return Turn(cpu, float(seconds), int(objects))
-
-
-def cpu_of(process: int) -> float:
-    """Seconds of all its threads, user and system (proc(5))."""
-    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+    return Turn(cost.cpu, float(seconds), int(objects))
 
 
 # -- the workers ---------------------------------------------------------------------------------------

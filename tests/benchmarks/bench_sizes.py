@@ -15,13 +15,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import bench_origins
-from tests.benchmarks.bench_archive import FLUSH_BYTES, KEYS, PARTITIONS, SIZE, Cost, produce, stack
+from tests.benchmarks.costs import FLUSH_BYTES, Cost, measured
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, produce
 from tests.benchmarks.peers import strongroom
 from tests.benchmarks.peers.workload import PROFILES, workload
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_spread import spread
-from tests.benchmarks.turns import own_fleet, proved
+from tests.benchmarks.turns import own_fleet, proved, stack
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from workers.sample.load import records
@@ -108,7 +108,7 @@ def turn(bootstrap: str, s3: S3, shape: Shape, count: int) -> Found:
         if shape.keys > KEYS:
             spread(fleet, shape.keys - KEYS, shape.keys // KEYS_A_WORKSPACE)
         produce(fleet, of_size(shape.size, count))
-        cost = bench_origins.measured(fleet.worker(), count)
+        cost = measured(fleet.worker(), count)
         return Found(cost, count, proved(fleet, count)["objects"])
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE
 from tests.runs import runs_of
 from tests.stack import ladder
 from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks import bench_origins
-from tests.benchmarks.bench_archive import PARTITIONS, Cost, send, stack
+from tests.benchmarks.costs import Cost, measured
+from tests.benchmarks.load import PARTITIONS, send
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
-from tests.benchmarks.turns import own_fleet, proved
+from tests.benchmarks.turns import own_fleet, proved, stack
 from tests.stack import ladder
 from tests.stack.s3 import S3
 from topics import workspaces, write_keys
@@ -58,7 +58,6 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=400_000, help="at least; twice the workspaces if more")
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
-    bench_origins.WITHIN = 3000.0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     with stack() as (bootstrap, s3):
         print(f"{SIZE} bytes a record, {PARTITIONS} partitions; {ladder.said()}", flush=True)
@@ -98,7 +97,7 @@ def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
             if worker.get("/metrics")[0] == 200:
                 last.update(scrape(worker))
 
-        cost = bench_origins.measured(worker, count, look=look)
+        cost = measured(worker, count, look=look)
         found = proved(fleet, count)
         requests = {
             match[1]: int(value)

@@ -14,11 +14,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tests.benchmarks import noted_worker, policy_load
-from tests.benchmarks.bench_archive import KEYS, servers
+from tests.benchmarks.load import KEYS
 from tests.benchmarks.noted_worker import Notes
 from tests.benchmarks.policy_archive import PROBED
 from tests.benchmarks.policy_feeder import Feeder, scrape
 from tests.benchmarks.policy_load import Probe
+from tests.benchmarks.turns import servers
 from tests.stack.kafka import Kafka
 from tests.system.fleet import COMMAND, Fleet, Worker, wait_until
 from topics import write_keys

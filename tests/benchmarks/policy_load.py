@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Producer
 
-from tests.benchmarks.bench_archive import KEYS, SIZE
+from tests.benchmarks.load import KEYS, SIZE
 from workers.sample.load import load_keys, records
 
 FOREVER = sys.maxsize

@@ -26,9 +26,9 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from tests.benchmarks import bench_archive
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE
 from tests.benchmarks.soak_samples import LogEnds
+from tests.benchmarks.turns import stack
 from tests.runs import runs_of
 from tests.stack import ladder
 from tests.stack.moto_kms import MotoKms, moto_kms
@@ -71,7 +71,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000, help="records/s that a worker archives meanwhile")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
-    with bench_archive.stack() as (bootstrap, s3), moto_kms() as kms, tempfile.TemporaryDirectory() as folder:
+    with stack() as (bootstrap, s3), moto_kms() as kms, tempfile.TemporaryDirectory() as folder:
         prefix = f"rotation{uuid.uuid4().hex[:8]}-"
         fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.versioned_bucket(), prefix, PARTITIONS)
         fleet.settings |= {

@@ -20,8 +20,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -33,10 +31,12 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # stubs miss 
     ResourceType,
 )
 
-from tests.benchmarks import bench_archive, soak_plot, soak_samples
-from tests.benchmarks.bench_archive import PARTITIONS
+from tests.benchmarks import soak_plot, soak_samples
+from tests.benchmarks.costs import archive
 from tests.benchmarks.flatness import BLOCKS, Trend, trend
+from tests.benchmarks.load import fill, set_up
 from tests.benchmarks.soak_samples import LogEnds, Sample
+from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
 from tests.system.fleet import Fleet, Worker, wait_until
 
@@ -62,22 +62,15 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     warm_up = 60 * (asked.warm_up if asked.warm_up is not None else min(5.0, asked.minutes / 3))
     asked.out.parent.mkdir(parents=True, exist_ok=True)
-    with bench_archive.stack() as (bootstrap, s3), tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet(
-            Path(folder), bootstrap, s3.endpoint, s3.bucket(), f"soak{uuid.uuid4().hex[:8]}-", PARTITIONS
-        )
-        fleet.settings |= {
-            "STRONGROOM_RAW_RETENTION": str(RETENTION),
-            "STRONGROOM_FLUSH_INTERVAL": "300",  # the default; so are all others but the last flush's time
-            "STRONGROOM_SHUTDOWN_TIMEOUT": str(CATCH_UP),
-        }
-        fleet.create()
-        bench_archive.set_up(fleet)
+    settings = {
+        "STRONGROOM_RAW_RETENTION": str(RETENTION),
+        "STRONGROOM_FLUSH_INTERVAL": "300",  # the default; so are all others but the last flush's time
+        "STRONGROOM_SHUTDOWN_TIMEOUT": str(CATCH_UP),
+    }
+    with stack() as (bootstrap, s3), own_fleet(bootstrap, s3, **settings) as fleet:
+        set_up(fleet)
         cut_into_small_segments(fleet)
-        try:
-            well = soak(fleet, asked.rate, warm_up, 60 * asked.minutes, asked.out)
-        finally:
-            fleet.close()
+        well = soak(fleet, asked.rate, warm_up, 60 * asked.minutes, asked.out)
     sys.exit(0 if well else 1)
 
 
@@ -89,8 +82,8 @@ def cut_into_small_segments(fleet: Fleet) -> None:
 
 
 def soak(fleet: Fleet, rate: int | None, warm_up: float, seconds: float, out: Path) -> bool:
-    filled = bench_archive.fill(fleet, PEAK_RECORDS)
-    peak = int(PEAK_RECORDS / bench_archive.archive(fleet, filled, PEAK_RECORDS).seconds)
+    fill(fleet, PEAK_RECORDS)
+    peak = int(PEAK_RECORDS / archive(fleet, PEAK_RECORDS).seconds)
     rate = rate or peak // 2
     title = (
         f"{rate:,} records/s, half of the peak of {peak:,}, for {(warm_up + seconds) / 60:g} minutes; "

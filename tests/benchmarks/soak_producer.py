@@ -8,7 +8,7 @@ import time
 
 from confluent_kafka import Producer
 
-from tests.benchmarks.bench_archive import KEYS, PARTITIONS, SIZE
+from tests.benchmarks.load import KEYS, PARTITIONS, SIZE
 from workers.sample.load import records
 
 SLICE = 0.05  # seconds of records between two looks at the clock

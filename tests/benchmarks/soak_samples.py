@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.benchmarks.bench_archive import PARTITIONS
+from tests.benchmarks.load import PARTITIONS
 from tests.system.fleet import Worker
 
 EVERY = 5.0  # seconds

@@ -1,5 +1,6 @@
-"""A turn of a benchmark: a fleet of its own on servers that all turns share, and what `verify` says of it."""
+"""The servers of a benchmark, a fleet of its own for each turn on them, and what `verify` says of it."""
 
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -7,9 +8,41 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.bench_archive import PARTITIONS
-from tests.stack.s3 import S3
+from tests.benchmarks.load import PARTITIONS
+from tests.stack import ladder
+from tests.stack.kafka import Kafka, kafka_on
+from tests.stack.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, s3_on
+from tests.stack.secured import SecuredKafka
 from tests.system.fleet import Fleet
+
+
+@contextmanager
+def stack() -> Iterator[tuple[str, S3]]:
+    """The servers by Kafka's address."""
+    with servers() as (kafka, s3):
+        yield kafka.bootstrap, s3
+
+
+@contextmanager
+def servers() -> Iterator[tuple[Kafka, S3]]:
+    kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
+    with started(kafka, s3):
+        yield kafka, s3
+
+
+@contextmanager
+def started(kafka: Kafka | SecuredKafka, s3: S3) -> Iterator[None]:
+    """The servers at work, with S3's credentials in the environment; closed at the end."""
+    # what is installed is compiled, as the image's is: else each start of a worker would compile 250 files
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.update(AWS_ACCESS_KEY_ID=ACCESS_KEY, AWS_SECRET_ACCESS_KEY=SECRET_KEY, AWS_REGION=REGION)
+    try:
+        kafka.start()
+        s3.start()
+        yield
+    finally:
+        s3.close()
+        kafka.close()
 
 
 @contextmanager
@@ -17,15 +50,7 @@ def own_fleet(bootstrap: str, s3: S3, **settings: str) -> Iterator[Fleet]:
     """With a root key, a bucket and topics that nobody else has; its workers are closed at the end."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = f"t{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(
-            Path(folder),
-            bootstrap,
-            s3.endpoint,
-            s3.bucket(),
-            prefix,
-            partitions=PARTITIONS,
-            settings=settings,
-        )
+        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, PARTITIONS, settings)
         fleet.create()
         try:
             yield fleet

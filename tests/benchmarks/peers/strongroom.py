@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from tests.benchmarks import bench_archive
-from tests.benchmarks.bench_archive import Cost
+from tests.benchmarks import costs
+from tests.benchmarks.costs import Cost
 from tests.benchmarks.peers.workload import (
     KEYS,
     WORKSPACES,
@@ -64,7 +64,7 @@ def _source(profile: Profile, number: int, workspace: int) -> Source:
 
 
 def archive(given: "Given") -> Cost:
-    return bench_archive.archive(given.fleet, given.ends, given.count, given.profile.batch)
+    return costs.archive(given.fleet, given.count, given.profile.batch)
 
 
 def read(given: "Given") -> Iterator[bytes]:

@@ -135,6 +135,16 @@ def halts_counted() -> float:
     return metrics.REGISTRY.get_sample_value("strongroom_halts_total", {"cause": "log_start_above_head"}) or 0
 
 
+def counts() -> tuple[float, float]:
+    """Records committed, and records dropped."""
+    samples = [sample for metric in metrics.REGISTRY.collect() for sample in metric.samples]
+
+    def of(name: str) -> float:
+        return sum(sample.value for sample in samples if sample.name == name)
+
+    return of("strongroom_records_total"), of("strongroom_records_dropped_total")
+
+
 async def test_a_partition_is_claimed_where_the_ledger_ends() -> None:
     world = World(logs={0: MemoryLog(start=3, end=9)})
     owner = world.owner()
@@ -268,6 +278,24 @@ async def test_what_was_revoked_is_taken_again_by_the_next_owner_and_archived_on
     await second.drain()
     report = await world.verify()
     assert (report.findings, report.offsets) == ([], 20)
+
+
+async def test_a_commit_that_lands_when_its_partition_has_gone_is_in_the_ledger_and_in_no_count() -> None:
+    world = World()
+    first, second = world.owner(), world.owner()
+    await first.claim(frozenset({0}))
+    late = world.store.faults.add(Fault.LATE_WRITE, operation="put", key="ledger/*")
+    world.store.faults.add(Fault.HELD, operation="put", key="ledger/*")
+    counted, dropped = counts()
+    await first.take(world.chunk(0, 120))  # as much as flushes
+    async with asyncio.timeout(5):
+        while not late.hits:  # noqa: ASYNC110  # nothing tells of it
+            await asyncio.sleep(0.01)
+    await first.revoked(frozenset({0}))
+    world.store.land_late_writes()
+    assert await second.claim(frozenset({0})) == {0: 120}
+    assert (await world.verify()).offsets == 120
+    assert counts() == (counted, dropped + 120)
 
 
 async def test_two_owners_of_one_partition_archive_each_record_once() -> None:
