@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 STACK := $(or $(TEST_STACK_DIR),.stack)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format simulate simulate-origins browser-origins fuzz model torture bench bench-revocation retention-days retention-doubt soak stack stack-down clean
+.PHONY: help run test lint format simulate simulate-origins browser-origins fuzz model torture bench bench-all bench-revocation retention-days retention-doubt soak stack stack-down clean
 
 help:  ## what can be done here
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | awk -F '\t' '{printf "make %-16s %s\n", $$1, $$2}'
@@ -44,10 +44,13 @@ model: $(VENV)/dev.stamp stack  ## search the ledger's protocol for a way to bre
 torture: $(VENV)/dev.stamp stack  ## break real workers, Kafka and S3 (KILLS=n RECORDS=n SEED=n), and judge what is archived
 	@$(BIN)/python -m tests.torture.run $(if $(KILLS),--kills $(KILLS)) $(if $(RECORDS),--records $(RECORDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
-bench: $(VENV)/dev.stamp stack  ## the benchmarks of tests/benchmarks, one after the other
-	@set -e; for file in tests/benchmarks/bench_*.py; do \
-	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" $(ARGS); \
-	done
+bench: $(VENV)/dev.stamp stack  ## Strongroom beside its peers and its floor: a table of one run (needs Maven and Go)
+	@$(BIN)/python -m tests.benchmarks.bench_peers $(ARGS)
+
+bench-all: $(VENV)/dev.stamp stack  ## all benchmarks of tests/benchmarks, one after the other; fails at the end if one did
+	@failed=; for file in tests/benchmarks/bench_*.py; do \
+	  echo "== $$file"; $(BIN)/python -m "tests.benchmarks.$$(basename "$$file" .py)" || failed="$$failed $$file"; \
+	done; [ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 bench-revocation: $(VENV)/dev.stamp stack  ## how soon 8 workers under full load refuse a revoked key (ARGS go to it)
 	@$(BIN)/python -m tests.benchmarks.bench_revocation $(ARGS)

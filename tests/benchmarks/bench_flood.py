@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from tests.benchmarks.costs import Cost, archive, line
+from tests.benchmarks.costs import BY_SIZE, Cost, line, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, produce, set_up
 from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
@@ -47,7 +47,7 @@ def main(good: int, flood: int, rounds: int) -> None:
                 began = time.time() * 1000 // HOUR
                 produce(fleet, mixed(good, extra))
                 hours = int(time.time() * 1000 // HOUR - began) + 1
-                cost = archive(fleet, good + extra)
+                cost = measured(fleet, [fleet.worker(**BY_SIZE)], good + extra)
                 costs[flooded].append(cost)
                 print(line("flooded" if flooded else "without", cost, good))
                 if flooded:

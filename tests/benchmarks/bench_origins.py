@@ -87,7 +87,7 @@ def turn(bootstrap: str, s3: S3, count: int, *, watched: bool) -> Cost:
         asyncio.run(set_up(watched=watched))
         produce(fleet, records(1, count, KEYS))
         fleet.command = (COMMAND,) if watched else UNWATCHED
-        cost = measured(fleet.worker(), count)
+        cost = measured(fleet, [fleet.worker()], count)
         fleet.command = (COMMAND,)
         check(fleet, count, watched=watched)
         return cost

@@ -15,7 +15,6 @@ Full size: some 6 minutes on two cores, and 3 GB of memory.
 """
 
 import argparse
-import os
 import signal
 import statistics
 import subprocess
@@ -26,8 +25,8 @@ import uuid
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.benchmarks.figures import cpu_of, peak_of, scrape
 from tests.benchmarks.load import KEYS, PARTITIONS, fill, set_up
-from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import UPDATES, spread, updates
 from tests.benchmarks.turns import servers
 from tests.stack import ladder
@@ -97,7 +96,7 @@ def restarted(fleet: Fleet, rate: int, times: int) -> list[Start]:
                 time.sleep(SETTLED)
                 began = time.monotonic()
                 worker = fleet.worker("restarted").wait_ready()
-                starts.append(Start(time.monotonic() - began, highest(worker)))
+                starts.append(Start(time.monotonic() - began, peak_of(worker.process.pid)))
                 time.sleep(SETTLED / 2)
                 stop(worker)
         finally:
@@ -108,12 +107,6 @@ def restarted(fleet: Fleet, rate: int, times: int) -> list[Start]:
         flush=True,
     )
     return starts[1:]  # the first was no restart
-
-
-def highest(worker: Worker) -> int:
-    """Bytes of resident memory, the most so far."""
-    status = Path(f"/proc/{worker.process.pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))) * 1024
 
 
 def stop(worker: Worker) -> None:
@@ -157,20 +150,14 @@ def in_turns(few: Fleet, many: Fleet, rounds: int) -> tuple[list[float], list[fl
 
 def cost(fleet: Fleet, worker: Worker) -> float:
     """CPU µs a record, of RECORDS that are sent now."""
-    before, began = committed(worker), cpu(worker)
+    before, began = committed(worker), cpu_of(worker.process.pid)
     fill(fleet, RECORDS)
     wait_until(lambda: committed(worker) >= before + RECORDS, 120, worker.log)
-    return (cpu(worker) - began) / RECORDS * 1e6
+    return (cpu_of(worker.process.pid) - began) / RECORDS * 1e6
 
 
 def committed(worker: Worker) -> float:
-    return sum(value for name, value in scrape(worker).items() if name.startswith("strongroom_records_total"))
-
-
-def cpu(worker: Worker) -> float:
-    """Seconds so far."""
-    stat = Path(f"/proc/{worker.process.pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(int(ticks) for ticks in stat[11:13]) / os.sysconf("SC_CLK_TCK")
+    return worker.metric("strongroom_records_total")
 
 
 def caught_up(fleet: Fleet, worker: Worker) -> None:

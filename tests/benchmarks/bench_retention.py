@@ -27,6 +27,7 @@ from pathlib import Path
 
 import msgspec
 
+from tests.benchmarks import figures
 from tests.benchmarks.bare_deletes import seconds_to_empty
 from tests.benchmarks.counted import Counted
 from tests.contract.keystore.world import ROOT
@@ -98,9 +99,9 @@ def main() -> None:
         )
         folders = folders_of(root / buckets[1])
         os.sync()
-        before = cpu_of(s3)
+        before = cpu_of_server(s3)
         found = child(s3, buckets)
-        found["the server's CPU"] = f"{cpu_of(s3) - before:.1f} s"
+        found["the server's CPU"] = f"{cpu_of_server(s3) - before:.1f} s"
         show(found, count)
         limit(s3, root, folders)
     finally:
@@ -140,21 +141,20 @@ def limit(s3: S3, root: Path, folders: Mapping[str, Sequence[str]]) -> None:
         (root / bucket / folder).mkdir(parents=True)
         _write(root / bucket, keys)
     os.sync()
-    before = cpu_of(s3)
+    before = cpu_of_server(s3)
     seconds, deleted = seconds_to_empty(s3.endpoint, bucket, list(folders), AT_ONCE)
     assert deleted == sum(map(len, folders.values())), deleted
     print(
         f"the server alone, {AT_ONCE} folders at once: {deleted:,} versions listed and deleted in "
-        f"{seconds:.1f} s, {deleted / seconds:,.0f}/s, {cpu_of(s3) - before:.1f} s of its CPU",
+        f"{seconds:.1f} s, {deleted / seconds:,.0f}/s, {cpu_of_server(s3) - before:.1f} s of its CPU",
         flush=True,
     )
 
 
-def cpu_of(s3: S3) -> float:
+def cpu_of_server(s3: S3) -> float:
     """Seconds that the server has used so far."""
     pid = s3._server._running.pid  # type: ignore[attr-defined] # a child process has one
-    used = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(used[11]) + int(used[12])) / os.sysconf("SC_CLK_TCK")
+    return figures.cpu_of(pid)
 
 
 # -- the archive -----------------------------------------------------------------------------------------

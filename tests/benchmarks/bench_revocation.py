@@ -25,9 +25,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from tests.benchmarks.figures import Metrics, scrape
 from tests.benchmarks.noted_worker import Notes
 from tests.benchmarks.policy_archive import archived, verified
-from tests.benchmarks.policy_feeder import Metrics, scrape
 from tests.benchmarks.policy_fleet import (
     Loaded,
     TimedPublisher,

@@ -2,11 +2,10 @@
 
     python -m tests.benchmarks.bench_scaling [--workers 1,2,4,8] [--records 2000000] [--plot FILE.png]
 
-A turn has a fleet of its own, whose workers are started together on a log that is full, and is measured from
-the first record that one of them has taken until all are committed, with what they make of their group's
-rebalances. `verify` must find every record. CPU is user + system of all workers from start to exit. Kafka and
-S3 have the same cores: where these are few, records/s end where the cores do, and CPU a record says what a
-worker more costs.
+A turn has a fleet of its own, whose workers are started together on a log that is full. It is measured, CPU
+too, from the first record that one of them has taken until all is committed and they have ended, with what
+they make of their group's rebalances. `verify` must find every record. Kafka and S3 have the same cores:
+where these are few, records/s end where the cores do, and CPU a record says what a worker more costs.
 """
 
 import argparse
@@ -14,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.benchmarks.costs import FLUSH_BYTES, Cost, cpu_of_children, peak_of, until_committed
+from tests.benchmarks.costs import BY_SIZE, FLUSH_BYTES, Cost, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, fill, set_up
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.turns import own_fleet, proved, stack
@@ -52,20 +51,12 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
-    with own_fleet(
-        bootstrap, s3, STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), STRONGROOM_FLUSH_INTERVAL="10"
-    ) as fleet:
+    with own_fleet(bootstrap, s3, STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), **BY_SIZE) as fleet:
         set_up(fleet)
         fill(fleet, count)
-        before = cpu_of_children()
-        workers = [fleet.worker(f"worker-{each}") for each in range(number)]
-        seconds = until_committed(fleet, workers, count)
-        rss = sum(map(peak_of, workers))
-        for worker in workers:
-            assert worker.stop() == 0, worker.log()
-        cpu = cpu_of_children() - before
+        cost = measured(fleet, [fleet.worker(f"worker-{each}") for each in range(number)], count)
         proved(fleet, count)
-        return Cost(seconds, cpu, rss)
+        return cost
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.benchmarks.costs import measured
+from tests.benchmarks.costs import BY_SIZE, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, fill, set_up
 from tests.benchmarks.turns import own_fleet, stack
 from tests.stack import ladder
@@ -38,8 +38,7 @@ class Turn(NamedTuple):
 
 def main(count: int, rounds: int) -> None:
     with stack() as (bootstrap, s3), own_fleet(bootstrap, s3) as fleet:
-        ends = fill(fleet, count)
-        assert sum(ends.values()) == count
+        fill(fleet, count)
         print(f"{count:,} records of {SIZE} bytes, {KEYS} keys, {PARTITIONS} partitions; {ladder.said()}")
         turns: dict[str, list[Turn]] = {"sealed": [], "clear": []}
         for number in range(rounds):
@@ -74,13 +73,12 @@ def turn(fleet: Fleet, count: int) -> Turn:
         # one flush a partition, when all is read: each turn makes as many objects
         STRONGROOM_FLUSH_BYTES=str(2**30),
         STRONGROOM_BUFFER_BYTES_MAX=str(2**31),
-        STRONGROOM_FLUSH_INTERVAL="3000",
-        STRONGROOM_SHUTDOWN_TIMEOUT="300",
         STRONGROOM_GROUP=uuid.uuid4().hex,
+        **BY_SIZE,
         **{TIMED: str(timed)},
     )
     try:
-        cost = measured(worker, count)
+        cost = measured(fleet, [worker], count)
     finally:
         fleet.close()
     seconds, objects = timed.read_text().split()

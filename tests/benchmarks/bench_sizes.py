@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks.costs import FLUSH_BYTES, Cost, measured
+from tests.benchmarks.costs import BY_SIZE, FLUSH_BYTES, Cost, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, produce
 from tests.benchmarks.peers import strongroom
 from tests.benchmarks.peers.workload import PROFILES, workload
@@ -101,14 +101,13 @@ def turn(bootstrap: str, s3: S3, shape: Shape, count: int) -> Found:
         bootstrap,
         s3,
         STRONGROOM_FLUSH_BYTES=str(shape.flush),
-        STRONGROOM_FLUSH_INTERVAL="600",
-        STRONGROOM_SHUTDOWN_TIMEOUT="60",
+        **BY_SIZE,
     ) as fleet:
         strongroom.register(fleet, SMALL if shape.size == SMALL.size else PROFILES["segment"])
         if shape.keys > KEYS:
             spread(fleet, shape.keys - KEYS, shape.keys // KEYS_A_WORKSPACE)
         produce(fleet, of_size(shape.size, count))
-        cost = measured(fleet.worker(), count)
+        cost = measured(fleet, [fleet.worker()], count)
         return Found(cost, count, proved(fleet, count)["objects"])
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from confluent_kafka import Producer
 
+from tests.benchmarks.costs import archived
 from tests.benchmarks.policy_fleet import by, fleet_for
 from tests.stack import ladder
 from tests.stack.kafka import Kafka
@@ -96,19 +97,18 @@ async def measure(kafka: Kafka, fleet: Fleet, workers: int, count: int, rate: in
     await asyncio.sleep(TAIL)
     await asyncio.to_thread(sending.stop)
 
-    def committed() -> bool:
-        found = sum(worker.metric("strongroom_records_total") for worker in started)
-        return found >= len(sending.appended)
+    def all_archived() -> bool:
+        return archived(fleet) >= len(sending.appended)
 
-    await asyncio.to_thread(wait_until, committed, 120, lambda: "not all was archived in time")
+    await asyncio.to_thread(wait_until, all_archived, 120, lambda: "not all was archived in time")
     for worker in started:
         assert worker.stop() == 0, worker.log()
-    became = {each: archived(fleet, each) for each in ("accepted", "flagged", "quarantined")}
+    became = {each: ids(fleet, each) for each in ("accepted", "flagged", "quarantined")}
     return judged(sending.appended, said, became)
 
 
-def archived(fleet: Fleet, disposition: str) -> list[str]:
-    """Message ids."""
+def ids(fleet: Fleet, disposition: str) -> list[str]:
+    """Of messages."""
     read = fleet.run("read", "--workspace", "acme", "--unwrap", "--disposition", disposition)
     return [json.loads(line)["messageId"] for line in read.stdout.splitlines()]
 

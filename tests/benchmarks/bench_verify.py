@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from tests.benchmarks.figures import cpu_of_children, peak_of
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE
 from tests.runs import runs_of
 from tests.stack import ladder
@@ -96,25 +96,18 @@ def measure(s3: S3, folder: Path, count: int) -> None:
 
 
 def audit(options: list[str]) -> Audit:
-    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    began, before = time.perf_counter(), cpu_of_children()
     rss = 0
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen([COMMAND, "verify", "--json", *options], stdout=output)
         while process.poll() is None:
-            rss = max(rss, highest_rss(process.pid))
+            rss = max(rss, peak_of(process.pid))
             time.sleep(0.05)
         output.seek(0)
         printed = output.read()
-    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds, cpu = time.perf_counter() - began, cpu_of_children() - before
     assert process.returncode in {0, 1}, process.returncode
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Audit(json.loads(printed), seconds, cpu, rss)
-
-
-def highest_rss(pid: int) -> int:
-    """Bytes. What wait4 says would be no less than this process had when it forked."""
-    status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next((int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM")), 0)
 
 
 async def fill(count: int) -> None:

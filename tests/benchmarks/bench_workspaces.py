@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.benchmarks.costs import Cost, measured
+from tests.benchmarks.costs import BY_SIZE, Cost, measured
+from tests.benchmarks.figures import scrape
 from tests.benchmarks.load import PARTITIONS, send
 from tests.benchmarks.plot import Series, draw
-from tests.benchmarks.policy_feeder import scrape
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
 from tests.benchmarks.turns import own_fleet, proved, stack
 from tests.stack import ladder
@@ -82,10 +82,7 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
-    # batches are flushed by size, and all of them at the end
-    with own_fleet(
-        bootstrap, s3, STRONGROOM_FLUSH_INTERVAL="3000", STRONGROOM_SHUTDOWN_TIMEOUT="3000"
-    ) as fleet:
+    with own_fleet(bootstrap, s3, **BY_SIZE) as fleet:
         os.environ.update(fleet.environment())
         publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
         publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
@@ -97,7 +94,7 @@ def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
             if worker.get("/metrics")[0] == 200:
                 last.update(scrape(worker))
 
-        cost = measured(worker, count, look=look)
+        cost = measured(fleet, [worker], count, look=look)
         found = proved(fleet, count)
         requests = {
             match[1]: int(value)

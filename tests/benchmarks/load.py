@@ -4,13 +4,14 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from aiokafka.partitioner import murmur2  # type: ignore[import-untyped]  # aiokafka ships no types
 from confluent_kafka import Producer
 from msgspec.structs import replace
 
 from tests.system.fleet import Fleet
+from topics import raw_events
 from topics.workspaces import Source, SourceType
 from workers.by import By
 from workers.cli.policy import open_policy
@@ -39,8 +40,8 @@ async def _set_up() -> None:
             await add_key(books, key, f"w{number % 20}", f"s{number // 20}", by)
 
 
-def fill(fleet: Fleet, count: int) -> dict[int, int]:
-    return produce(fleet, records(1, count, KEYS, SIZE))
+def fill(fleet: Fleet, count: int) -> None:
+    produce(fleet, records(1, count, KEYS, SIZE))
 
 
 def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int]:
@@ -59,6 +60,26 @@ def produce(fleet: Fleet, pairs: Iterable[tuple[bytes, bytes]]) -> dict[int, int
 def send(fleet: Fleet, placed: Iterable[tuple[int, bytes, bytes]]) -> dict[int, int]:
     """Sends (partition, key, value); the ends of the log then."""
     ends: Counter[int] = Counter()
+
+    def counted() -> Iterator[tuple[bytes, bytes, int]]:
+        for partition, key, value in placed:
+            ends[partition] += 1
+            yield key, value, partition
+
+    deliver(fleet, raw_events.NAME, counted())
+    return dict(ends)
+
+
+def deliver(
+    fleet: Fleet, topic: str, messages: Iterable[tuple[bytes, bytes, int]], **settings: object
+) -> None:
+    """Sends (key, value, partition), -1 for where the client puts that key. All are taken, or it fails."""
+    refused: list[str] = []
+
+    def told(error: object, _: object) -> None:
+        if error is not None:
+            refused.append(str(error))
+
     producer = Producer(
         {
             "bootstrap.servers": fleet.bootstrap,
@@ -66,16 +87,16 @@ def send(fleet: Fleet, placed: Iterable[tuple[int, bytes, bytes]]) -> dict[int, 
             "linger.ms": 50,
             "compression.type": "lz4",
             "queue.buffering.max.messages": 500_000,
+            **settings,
         }
     )
-    topic = f"{fleet.prefix}raw-events"
-    for partition, key, value in placed:
+    for key, value, partition in messages:
         while True:
             try:
-                producer.produce(topic, value, key, partition)
+                producer.produce(fleet.prefix + topic, value, key, partition, on_delivery=told)
                 break
             except BufferError:
                 producer.poll(0.5)
-        ends[partition] += 1
+        producer.poll(0)
     assert producer.flush(300) == 0
-    return dict(ends)
+    assert not refused, f"{len(refused)} were not taken: {refused[0]}"

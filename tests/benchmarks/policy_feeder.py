@@ -9,26 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.benchmarks.figures import scrape
 from tests.system.fleet import Fleet, Worker
 
 AHEAD = 24_000  # records that the producer keeps before the workers: a second of full load and more
 PROBE_EVERY = 5  # every fifth record is of a key that is watched
 FEED_EVERY = 0.2  # seconds between two looks at what the workers have taken
-
-Metrics = Mapping[str, float]
-
-
-def scrape(worker: Worker) -> Metrics:
-    """`name` or `name{labels}` → value."""
-    status, text = worker.get("/metrics")
-    assert status == 200, f"{worker.name} does not answer:\n{worker.log()}"
-    lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
-    return {name: float(value) for name, _, value in lines}
 
 
 class Look(NamedTuple):

@@ -5,7 +5,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from tests.benchmarks import noted_worker, policy_load
+from tests.benchmarks.costs import archived
+from tests.benchmarks.figures import scrape
 from tests.benchmarks.load import KEYS
 from tests.benchmarks.noted_worker import Notes
 from tests.benchmarks.policy_archive import PROBED
-from tests.benchmarks.policy_feeder import Feeder, scrape
+from tests.benchmarks.policy_feeder import Feeder
 from tests.benchmarks.policy_load import Probe
 from tests.benchmarks.turns import servers
 from tests.stack.kafka import Kafka
@@ -103,7 +105,7 @@ class Loaded:
         """Ends the load, waits until all of it is archived, stops the workers; returns how many were sent."""
         sent = self.feeder.end()
         # all at once: each waits for its own last batches
-        wait_until(lambda: committed(self.workers) >= sent, TAKEN_WITHIN, self._behind)
+        wait_until(lambda: archived(self.fleet) >= sent, TAKEN_WITHIN, self._behind)
         for worker in self.workers:
             assert worker.stop() == 0, worker.log()
         return sent
@@ -119,14 +121,7 @@ class Loaded:
         return list(policy_load.read(self.feeder.journal))
 
     def _behind(self) -> str:
-        return f"not everything was archived in time: {committed(self.workers):,.0f} records"
-
-
-def committed(workers: Iterable[Worker]) -> float:
-    found = [scrape(worker) for worker in workers]
-    return sum(
-        value for each in found for name, value in each.items() if name.startswith("strongroom_records_total")
-    )
+        return f"not everything was archived in time: {archived(self.fleet):,} records"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from confluent_kafka import Producer
 
+from tests.benchmarks.load import deliver
 from tests.system.fleet import Fleet
 from topics import workspaces, write_keys
 from topics.workspaces import Source, SourceType, Workspace
@@ -62,33 +63,9 @@ def key_of(number: int, accounts: int) -> tuple[bytes, bytes]:
 
 def publish(fleet: Fleet, topic: str, records: Iterable[tuple[bytes, bytes]]) -> None:
     """Keyed to partitions as the commands' client does it."""
-    failed: list[str] = []
-
-    def told(error: object, _: object) -> None:
-        if error is not None:
-            failed.append(str(error))
-
-    producer = Producer(
-        {
-            "bootstrap.servers": fleet.bootstrap,
-            "acks": "all",
-            "linger.ms": 50,
-            "compression.type": "lz4",
-            "partitioner": "murmur2_random",
-            "queue.buffering.max.messages": 500_000,
-            "batch.size": 64 * 1024,  # the topics refuse larger ones
-        }
-    )
-    for key, value in records:
-        while True:
-            try:
-                producer.produce(fleet.prefix + topic, value, key, on_delivery=told)
-                break
-            except BufferError:
-                producer.poll(0.5)
-        producer.poll(0)
-    assert producer.flush(300) == 0
-    assert not failed, f"{len(failed)} were not taken: {failed[0]}"
+    # the topics of policy refuse larger batches
+    settings = {"partitioner": "murmur2_random", "batch.size": 64 * 1024}
+    deliver(fleet, topic, ((key, value, -1) for key, value in records), **settings)
 
 
 @contextmanager

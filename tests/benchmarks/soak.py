@@ -32,7 +32,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # stubs miss 
 )
 
 from tests.benchmarks import soak_plot, soak_samples
-from tests.benchmarks.costs import archive
+from tests.benchmarks.costs import BY_SIZE, measured
 from tests.benchmarks.flatness import BLOCKS, Trend, trend
 from tests.benchmarks.load import fill, set_up
 from tests.benchmarks.soak_samples import LogEnds, Sample
@@ -83,7 +83,8 @@ def cut_into_small_segments(fleet: Fleet) -> None:
 
 def soak(fleet: Fleet, rate: int | None, warm_up: float, seconds: float, out: Path) -> bool:
     fill(fleet, PEAK_RECORDS)
-    peak = int(PEAK_RECORDS / archive(fleet, PEAK_RECORDS).seconds)
+    cost = measured(fleet, [fleet.worker("peak", **BY_SIZE)], PEAK_RECORDS)
+    peak = int(PEAK_RECORDS / cost.seconds)
     rate = rate or peak // 2
     title = (
         f"{rate:,} records/s, half of the peak of {peak:,}, for {(warm_up + seconds) / 60:g} minutes; "

@@ -1,7 +1,6 @@
 """What a soak looks at, every few seconds: the worker's process, its metrics, and the end of the log."""
 
 import csv
-import os
 import re
 import time
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.benchmarks.figures import cpu_of, scrape, total
 from tests.benchmarks.load import PARTITIONS
 from tests.system.fleet import Worker
 
@@ -61,7 +61,11 @@ def take(worker: Worker, ends: LogEnds, began: float) -> Sample:
     pid = Path(f"/proc/{worker.process.pid}")
     memory = _figures((pid / "smaps_rollup").read_text())
     produced = ends.total()
-    told = _told(worker)
+    metrics = scrape(worker)
+
+    def told(name: str) -> int:
+        return int(total(metrics, name))
+
     return Sample(
         round(time.monotonic() - began, 2),
         memory["Rss"] * 1024,
@@ -74,8 +78,7 @@ def take(worker: Worker, ends: LogEnds, began: float) -> Sample:
         told("strongroom_lag_records"),
         told("strongroom_buffered_bytes"),
         told("strongroom_records_dropped_total"),
-        sum(int(ticks) for ticks in (pid / "stat").read_text().rpartition(")")[2].split()[11:13])
-        / os.sysconf("SC_CLK_TCK"),
+        cpu_of(worker.process.pid),
     )
 
 
@@ -94,14 +97,6 @@ def watch(worker: Worker, ends: LogEnds, until: Callable[[], bool], file: Path) 
             due += EVERY
             time.sleep(max(0.0, due - time.monotonic()))
     return samples
-
-
-def _told(worker: Worker) -> Callable[[str], int]:
-    """One scrape: name of a metric → its sum over all labels."""
-    status, text = worker.get("/metrics")
-    assert status == 200, worker.log()
-    lines = [line.rpartition(" ") for line in text.splitlines() if not line.startswith("#")]
-    return lambda name: int(sum(float(value) for key, _, value in lines if key.partition("{")[0] == name))
 
 
 def _figures(text: str) -> dict[str, int]:

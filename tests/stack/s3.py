@@ -99,7 +99,7 @@ class S3:
             return False
 
 
-def _native_versitygw(binary: str, port: int, shows: Identity | None) -> ChildServer:
+def _native_versitygw(binary: str, port: int, shows: Identity | None, access_log: Path | None) -> ChildServer:
     def make_folders(folder: Path) -> None:
         (folder / "data").mkdir()
         (folder / "versions").mkdir()
@@ -108,6 +108,7 @@ def _native_versitygw(binary: str, port: int, shows: Identity | None) -> ChildSe
         "s3",
         lambda folder: [
             *(binary, "--port", f"127.0.0.1:{port}", *VERSITYGW),
+            *(("--access-log", str(access_log)) if access_log else ()),
             *(("--cert", str(shows.cert_file), "--key", str(shows.key_file)) if shows else ()),
             *("posix", "--versioning-dir", f"{folder}/versions", f"{folder}/data"),
         ],
@@ -128,8 +129,8 @@ def _moto(port: int, shows: Identity | None) -> ChildServer:
     )
 
 
-def s3_on(rung: Rung) -> S3:
-    """The server that stands on this rung, not yet started."""
+def s3_on(rung: Rung, access_log: Path | None = None) -> S3:
+    """The server that stands on this rung, not yet started. The native one can log its requests."""
     if rung.name == "external":
         return S3(
             ExternalServer(),
@@ -138,23 +139,23 @@ def s3_on(rung: Rung) -> S3:
             secret_key=os.environ["AWS_SECRET_ACCESS_KEY"],
             region=os.environ.get("AWS_REGION", REGION),
         )
-    return _ours(rung, None, None)
+    return _ours(rung, None, None, access_log)
 
 
-def secured_s3_on(rung: Rung, authority: Authority) -> S3:
+def secured_s3_on(rung: Rung, authority: Authority, access_log: Path | None = None) -> S3:
     """The same, with TLS. It is not yet started either."""
     if rung.name == "external":
         raise NoStack("an external S3 shows no certificate of ours: leave the tests of TLS out by name")
-    return _ours(rung, authority.issue("s3"), authority.trust)
+    return _ours(rung, authority.issue("s3"), authority.trust, access_log)
 
 
-def _ours(rung: Rung, shows: Identity | None, trust: Path | None) -> S3:
+def _ours(rung: Rung, shows: Identity | None, trust: Path | None, access_log: Path | None) -> S3:
     [port] = free_ports(1)
     server: Server
     if rung.name == "container":
         server = ContainerServer(VersitygwContainer(rung.what, port, ACCESS_KEY, SECRET_KEY, shows))
     elif rung.name == "native":
-        server = _native_versitygw(rung.what, port, shows)
+        server = _native_versitygw(rung.what, port, shows, access_log)
     else:
         server = _moto(port, shows)
     endpoint = f"{'https' if shows else 'http'}://127.0.0.1:{port}"

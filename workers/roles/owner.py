@@ -4,14 +4,13 @@ What waits here is bounded in bytes. Everything that waits can be dropped: the l
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from workers.errors import Fatal
-from workers.intake.dispositions import Disposition
 from workers.intake.refusals import Refusals
 from workers.intake.samples import Samples
 from workers.intake.sort import Sorter
@@ -22,7 +21,10 @@ from workers.ledger.head import Head
 from workers.ledger.names import ChainId
 from workers.ledger.partition import Partition
 from workers.observe import metrics
+from workers.roles import tally
+from workers.roles.background import Background
 from workers.roles.halts import Halts
+from workers.roles.hints import Hints
 from workers.roles.late_units import LateUnits
 from workers.store.retry import Hold
 from workers.stream.chunk import Chunk
@@ -96,13 +98,13 @@ class Owner:
         self._draining = False
         self._owned: dict[int, Partition] = {}
         self._late = LateUnits(sorter.policy)
-        self._hinted: dict[int, int] = {}  # partition → the head that Kafka's group offset names
+        self._hints = Hints()
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Background()
+        self.failed = self._background.failed
         self._hinting: asyncio.Task[None] | None = None
         self.stream: Stream | None = None
         self._halts = Halts()
-        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     # -- what the stream calls ------------------------------------------------------------------
 
@@ -130,7 +132,7 @@ class Owner:
             return
         if chunk.first is not None and chunk.first < batch.next:
             changed = gap_filled(partition.head, chunk.first)
-            self._in_background(self._halt_owned(partition.number, changed))
+            self._background.run(self._halt_owned(partition.number, changed))
             return
         partition.due = chunk.end
         if chunk.end <= batch.next:
@@ -187,19 +189,13 @@ class Owner:
         self._look_at_halts(uptime)
         if self._hinting is None or self._hinting.done():
             # beside the flushes: a coordinator that is mute must not hold them up
-            self._hinting = self._in_background(self._leave_hints())
+            self._hinting = self._background.run(self._leave_hints())
 
     async def _leave_hints(self) -> None:
-        """Kafka's group offsets follow the ledger, never the other way round."""
-        hints = {
-            number: (partition.head.next, str(partition.head.hint))
-            for number, partition in self._owned.items()
-            if partition.head.hint and self._hinted.get(number) != partition.head.next
-        }
-        if not hints or self.stream is None:
-            return
-        if await self.stream.commit_hint(hints):
-            self._hinted.update({number: following for number, (following, _) in hints.items()})
+        if self.stream is not None:
+            await self._hints.leave(
+                (partition.head for partition in self._owned.values()), self.stream.commit_hint
+            )
 
     @property
     def buffered_bytes(self) -> int:
@@ -225,7 +221,7 @@ class Owner:
         self._halts.over(number)
         partition = self._owned[number] = Partition(head, self._flusher)
         self._late.claimed(number)
-        self._hinted.pop(number, None)
+        self._hints.claimed(number)
         log.info("partition_claimed", partition=number, next=head.next, incarnation=head.chain.incarnation)
         return partition.due
 
@@ -292,7 +288,7 @@ class Owner:
         if error is None:
             self._step()
             metrics.FLUSH_SECONDS.observe(self._uptime() - began)
-            _count(flight.result().entry)
+            tally.committed(flight.result().entry)
             return
         metrics.RECORDS_DROPPED.inc(records)
         if not flight.cancelled() and self._owned.get(partition.number) is partition:
@@ -303,13 +299,13 @@ class Owner:
         if isinstance(error, Fenced):
             metrics.FENCED.inc()
             log.warning("fenced", partition=number, cause=error.message)
-            self._in_background(self._claim_again(number))
+            self._background.run(self._claim_again(number))
         elif isinstance(error, UnitsDisposed) and self._late.refuse(number, error):
-            self._in_background(self._claim_again(number))
+            self._background.run(self._claim_again(number))
         elif isinstance(error, Fatal):
-            self._in_background(self._halt_owned(number, error))
-        elif not self.failed.done():
-            self.failed.set_exception(error)
+            self._background.run(self._halt_owned(number, error))
+        else:
+            self._background.fail(error)
 
     async def _claim_again(self, number: int) -> None:
         await self._drop(frozenset({number}))
@@ -324,29 +320,10 @@ class Owner:
 
     def _look_at_halts(self, uptime: float) -> None:
         if self.stream is not None and (due := self._halts.due(uptime)):
-            self._in_background(self.stream.reclaim(due))
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        """Runs `work` beside the stream; what it raises ends the worker."""
-        task = asyncio.create_task(work)
-        self._background.add(task)
-
-        def done(task: asyncio.Task[None]) -> None:
-            self._background.discard(task)
-            error = None if task.cancelled() else task.exception()
-            if error is not None and not self.failed.done():
-                self.failed.set_exception(error)
-
-        task.add_done_callback(done)
-        return task
+            self._background.run(self.stream.reclaim(due))
 
     def _measure(self) -> None:
-        oldest = [partition.oldest for partition in self._owned.values() if partition.oldest is not None]
-        metrics.BUFFERED_BYTES.set(self.buffered_bytes)
-        metrics.BUFFERED_RECORDS.set(sum(partition.buffered_records for partition in self._owned.values()))
-        metrics.OLDEST_SECONDS.set(max(0, self._now() - min(oldest)) / 1000 if oldest else 0)
-        metrics.PARTITIONS.labels(state="owned").set(len(self._owned))
-        metrics.PARTITIONS.labels(state="halted").set(len(self.halted))
+        tally.waiting(self._owned.values(), len(self.halted), self._now())
 
 
 def _appended(chunk: Chunk, now: int) -> int | None:
@@ -355,14 +332,3 @@ def _appended(chunk: Chunk, now: int) -> int | None:
         return None
     appended = chunk.runs[0].appended
     return now if appended is None else appended
-
-
-def _count(entry: Entry) -> None:
-    metrics.COMMITS.inc()
-    metrics.OBJECTS.inc(len(entry.objects))
-    metrics.PLAIN_BYTES.inc(sum(stored.plain_bytes for stored in entry.objects))
-    metrics.STORED_BYTES.inc(sum(stored.stored_bytes for stored in entry.objects))
-    metrics.RECORDS.labels(disposition=Disposition.GAP, reason="gap").inc(entry.gaps)
-    for disposition, reasons in entry.counts.items():
-        for reason, count in reasons.items():
-            metrics.RECORDS.labels(disposition=disposition, reason=reason).inc(count)

@@ -1,27 +1,37 @@
-"""What a contender stored: how many objects and bytes, and whether each record is there once."""
+"""What a contender stored: whether each record is there once."""
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import boto3  # type: ignore[import-untyped]  # ships no types
 import zstandard
 
+from tests.benchmarks.peers.given import Given
 from tests.benchmarks.peers.workload import MESSAGE_ID, dropped_keys, workload
-from tests.stack.s3 import S3
-
-if TYPE_CHECKING:
-    from tests.benchmarks.bench_peers import Given
 
 
-def stored(s3: S3, bucket: str) -> tuple[int, int]:
-    """Objects and bytes."""
-    sizes = [each["Size"] for each in _listed(s3.client, bucket)]
-    return len(sizes), sum(sizes)
+class CameBack(NamedTuple):
+    """Records."""
+
+    once: int
+    lost: int
+    doubled: int
+    not_dropped: int
+
+    @property
+    def whole(self) -> bool:
+        return not (self.lost or self.doubled or self.not_dropped)
+
+    def __str__(self) -> str:
+        return (
+            f"{self.once:,} once, {self.lost:,} lost, {self.doubled:,} doubled, "
+            f"{self.not_dropped:,} not dropped"
+        )
 
 
-def zstd_objects(given: "Given") -> Iterator[bytes]:
+def zstd_objects(given: Given) -> Iterator[bytes]:
     client = boto3.client("s3", endpoint_url=given.fleet.endpoint)
     unpack = zstandard.ZstdDecompressor()
     for each in _listed(client, given.bucket):
@@ -34,8 +44,8 @@ def _listed(client: Any, bucket: str) -> Iterator[Any]:
         yield from page.get("Contents", ())
 
 
-def counted(parts: Iterable[bytes], given: "Given") -> str:
-    """Says how many of the records that were to be kept came back how often, and how many that were not."""
+def counted(parts: Iterable[bytes], given: Given) -> CameBack:
+    """How many of the records that were to be kept came back how often, and how many that were not."""
     seen = bytearray(given.count)
     numbered = re.compile(MESSAGE_ID)
     for part in parts:
@@ -49,4 +59,4 @@ def counted(parts: Iterable[bytes], given: "Given") -> str:
             leaked += seen[number] > 0
         else:
             times[min(seen[number], 2)] += 1
-    return f"{times[1]:,} once, {times[0]:,} lost, {times[2]:,} doubled, {leaked:,} not dropped"
+    return CameBack(times[1], times[0], times[2], leaked)

@@ -6,12 +6,12 @@ import subprocess
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
 from tests.benchmarks import costs
 from tests.benchmarks.costs import Cost
+from tests.benchmarks.peers.given import Given
 from tests.benchmarks.peers.workload import (
     KEYS,
     WORKSPACES,
@@ -26,9 +26,6 @@ from workers.by import By
 from workers.cli.policy import open_policy
 from workers.ledger.policy_commands import add_key, set_workspace
 from workers.settings import Settings
-
-if TYPE_CHECKING:
-    from tests.benchmarks.bench_peers import Given
 
 SOURCES = KEYS // WORKSPACES
 
@@ -63,11 +60,11 @@ def _source(profile: Profile, number: int, workspace: int) -> Source:
     return Source(id=f"s{number}", type=SourceType.BROWSER, allowed_origins=(own,))
 
 
-def archive(given: "Given") -> Cost:
+def archive(given: Given) -> Cost:
     return costs.archive(given.fleet, given.count, given.profile.batch)
 
 
-def read(given: "Given") -> Iterator[bytes]:
+def read(given: Given) -> Iterator[bytes]:
     for workspace in range(WORKSPACES):
         reading = subprocess.Popen(
             [COMMAND, "read", "--workspace", f"w{workspace}"],

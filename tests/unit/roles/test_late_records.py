@@ -129,8 +129,8 @@ class Late:
             await owner.take(chunk)
             owner._flush(owner.partitions[chunk.partition])
         await settled(owner)
-        while owner._background:
-            await asyncio.gather(*owner._background)
+        while beside := owner._background._tasks:
+            await asyncio.gather(*beside)
 
 
 async def test_late_records_of_a_day_that_is_gone_are_refused_and_the_partition_goes_on() -> None:
