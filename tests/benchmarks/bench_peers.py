@@ -37,12 +37,11 @@ from tests.benchmarks.peers.workload import (
     Profile,
     workload,
 )
-from tests.benchmarks.requests import Requests, by_server
-from tests.benchmarks.turns import own_fleet, started
+from tests.benchmarks.requests import Log, Requests
+from tests.benchmarks.turns import own_fleet, servers, started
 from tests.stack import ladder
 from tests.stack.authority import Authority
-from tests.stack.kafka import kafka_on
-from tests.stack.s3 import S3, s3_on, secured_s3_on
+from tests.stack.s3 import S3, secured_s3_on
 from tests.stack.secured import secured_kafka_on
 
 OURS = "strongroom"
@@ -82,13 +81,13 @@ def main() -> None:
         flush=True,
     )
     found: dict[str, list[Result]] = {each.name: [] for each in chosen}
-    with servers_of(tls=given.tls) as servers:
+    with stand_of(tls=given.tls) as stand:
         for number in range(given.rounds):
             for slowness in sorted({each.slowness for each in chosen}):
                 alike = [each for each in chosen if each.slowness == slowness]
-                with filled(servers, profile, given.records // slowness) as shared:
+                with filled(stand, profile, given.records // slowness) as shared:
                     for each in reversed(alike) if number % 2 else alike:
-                        found[each.name].append(result := run(each, shared, servers))
+                        found[each.name].append(result := run(each, shared, stand))
                         print(row(each.name, [result]), flush=True)
     print("\n" + "\n".join(table(found)))
     if not all(result.back and result.back.whole for result in found.get(OURS, ())):
@@ -96,7 +95,7 @@ def main() -> None:
 
 
 @dataclass
-class Servers:
+class Stand:
     bootstrap: str  # for contenders
     open_bootstrap: str  # without TLS, for who fills the topic
     s3: S3
@@ -105,41 +104,40 @@ class Servers:
 
 
 @contextmanager
-def servers_of(*, tls: bool) -> Iterator[Servers]:
+def stand_of(*, tls: bool) -> Iterator[Stand]:
     with ExitStack() as opened:
         folder = Path(opened.enter_context(tempfile.TemporaryDirectory()))
         log = folder / "requests"
         if not tls:
-            kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3(), log)
-            opened.enter_context(started(kafka, s3))
-            yield Servers(kafka.bootstrap, kafka.bootstrap, s3, log)
+            kafka, s3 = opened.enter_context(servers(log))
+            yield Stand(kafka.bootstrap, kafka.bootstrap, s3, log)
             return
         authority = Authority(folder, "authority")
         secured, s3 = secured_kafka_on(ladder.kafka(), authority), secured_s3_on(ladder.s3(), authority, log)
         os.environ["AWS_CA_BUNDLE"] = str(authority.trust)
         opened.enter_context(started(secured, s3))
-        yield Servers(secured.tls, secured.kafka.bootstrap, s3, log, authority.trust)
+        yield Stand(secured.tls, secured.kafka.bootstrap, s3, log, authority.trust)
 
 
 @contextmanager
-def filled(servers: Servers, profile: Profile, count: int) -> Iterator[Given]:
+def filled(stand: Stand, profile: Profile, count: int) -> Iterator[Given]:
     """A topic with so many records, and what Strongroom needs beside it."""
     settings = {}
-    if servers.trust:
-        settings = {"STRONGROOM_KAFKA_TLS": "true", "STRONGROOM_KAFKA_CA_FILE": str(servers.trust)}
-    with own_fleet(servers.bootstrap, servers.s3, **settings) as fleet:
+    if stand.trust:
+        settings = {"STRONGROOM_KAFKA_TLS": "true", "STRONGROOM_KAFKA_CA_FILE": str(stand.trust)}
+    with own_fleet(stand.bootstrap, stand.s3, **settings) as fleet:
         strongroom.set_up(fleet, profile)
-        ends = produce(replace(fleet, bootstrap=servers.open_bootstrap), workload(profile, count))
-        yield Given(fleet, fleet.bucket, profile, count, ends, servers.trust)
+        ends = produce(replace(fleet, bootstrap=stand.open_bootstrap), workload(profile, count))
+        yield Given(fleet, fleet.bucket, profile, count, ends, stand.trust)
 
 
-def run(contender: Contender, shared: Given, servers: Servers) -> Result:
-    own = replace(shared, bucket=servers.s3.bucket())
+def run(contender: Contender, shared: Given, stand: Stand) -> Result:
+    own = replace(shared, bucket=stand.s3.bucket())
     if contender.name == OURS:
         own.bucket = shared.bucket  # its policy is there already
-    before = servers.log.stat().st_size if servers.log.exists() else 0
+    log = Log(stand.log)
     cost = contender.run(own)
-    requests = by_server(servers.log, before) if servers.log.exists() else None
+    requests = log.requests()
     back = None if contender.read is None else came_back.counted(contender.read(own), own)
     return Result(own.count, cost, requests, back)
 

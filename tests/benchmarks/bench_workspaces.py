@@ -6,48 +6,37 @@
 One workspace, the whale, has half of the records; the others share the rest evenly, each at least one. A
 workspace's records are on one partition, as Kafka's keys have it; the whale's are on all. Each turn has a
 fleet of its own, is measured from the first record taken until the last is committed, and `verify` must find
-every record. Requests are counted by the worker (strongroom_store_requests_total). Prices are those of S3
-Standard in us-east-1: $0.005 for 1,000 PUTs and LISTs, $0.0004 for 1,000 GETs and HEADs.
+every record. Requests are counted by the server, at AWS's prices (requests.py).
 """
 
 import argparse
 import os
-import re
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.benchmarks.costs import BY_SIZE, Cost, measured
-from tests.benchmarks.figures import scrape
-from tests.benchmarks.load import PARTITIONS, send
+from tests.benchmarks.load import PARTITIONS, SIZE, send
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
-from tests.benchmarks.turns import own_fleet, proved, stack
+from tests.benchmarks.requests import Log, Requests
+from tests.benchmarks.turns import own_fleet, proved, servers
 from tests.stack import ladder
+from tests.stack.kafka import Kafka
 from tests.stack.s3 import S3
 from topics import workspaces, write_keys
 from workers.sample.load import records
 
-SIZE = 760  # bytes a record
-PRICES = {
-    "put": 5e-6,
-    "list": 5e-6,
-    "versions": 5e-6,
-    "uploads": 5e-6,
-    "get": 4e-7,
-    "stat": 4e-7,
-    "delete": 0.0,
-}
-REQUESTS = re.compile(r'strongroom_store_requests_total\{operation="(\w+)"\}')
-
 
 class Turn(NamedTuple):
     cost: Cost
-    requests: dict[str, int]
+    requests: Requests
     objects: int
     entries: int
+    stored: float  # bytes of a plain byte
 
 
 def main() -> None:
@@ -59,13 +48,13 @@ def main() -> None:
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
-    with stack() as (bootstrap, s3):
+    with tempfile.TemporaryDirectory() as folder, servers(Path(folder) / "log") as (kafka, s3):
         print(f"{SIZE} bytes a record, {PARTITIONS} partitions; {ladder.said()}", flush=True)
         numbers = [int(number) for number in asked.workspaces.split(",")]
         rows: list[tuple[float, float, float, float]] = []
         for accounts in numbers:
             count = max(asked.records, 2 * accounts)
-            found = turn(bootstrap, s3, accounts, count)
+            found = turn(kafka, s3, Path(folder) / "log", accounts, count)
             show(accounts, count, found)
             cost = found.cost
             rows.append(
@@ -81,29 +70,19 @@ def main() -> None:
         draw(asked.plot, title, "workspaces", numbers, series)
 
 
-def turn(bootstrap: str, s3: S3, accounts: int, count: int) -> Turn:
-    with own_fleet(bootstrap, s3, **BY_SIZE) as fleet:
+def turn(kafka: Kafka, s3: S3, log: Path, accounts: int, count: int) -> Turn:
+    with own_fleet(kafka.bootstrap, s3, **BY_SIZE) as fleet:
         os.environ.update(fleet.environment())
         publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
         publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
         send(fleet, calls(accounts, count))
-        worker = fleet.worker()
-        last: dict[str, float] = {}
-
-        def look() -> None:
-            if worker.get("/metrics")[0] == 200:
-                last.update(scrape(worker))
-
-        cost = measured(fleet, [worker], count, look=look)
+        logged = Log(log)
+        cost = measured(fleet, [fleet.worker()], count)
+        requests = logged.requests()
+        assert requests is not None, "this needs versitygw as a process, which logs its requests"
         found = proved(fleet, count)
-        requests = {
-            match[1]: int(value)
-            for name, value in last.items()
-            if (match := REQUESTS.fullmatch(name)) and value
-        }
-        # the last look may have come before the last commits
-        assert requests["put"] >= found["objects"] - PARTITIONS, (requests, found["objects"])
-        return Turn(cost, requests, found["objects"], found["entries"])
+        stored = found["stored_bytes"] / found["plain_bytes"]
+        return Turn(cost, requests, found["objects"], found["entries"], stored)
 
 
 def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:
@@ -117,17 +96,19 @@ def calls(accounts: int, count: int) -> Iterator[tuple[int, bytes, bytes]]:
 
 def dollars(found: Turn, count: int) -> float:
     """For the requests of 1 M records."""
-    return sum(PRICES[operation] * asked for operation, asked in found.requests.items()) * 1e6 / count
+    return found.requests.dollars * 1e6 / count
 
 
 def show(accounts: int, count: int, found: Turn) -> None:
-    requests = sum(found.requests.values()) * 1e6 / count
+    asked = found.requests
+    requests = sum(asked) * 1e6 / count
     print(
         f"{accounts:>7,} workspaces {count:>9,} records {count / found.cost.seconds:>8,.0f} records/s "
         f"{found.cost.cpu / count * 1e6:7.2f} CPU µs/record {found.cost.rss / 2**20:5.0f} MiB RSS "
         f"{found.objects:>7,} objects {found.entries:>4} entries "
         f"{requests:>10,.0f} requests and ${dollars(found, count):7.3f} for 1 M records; "
-        f"{found.requests}",
+        f"{asked.puts:,} PUTs, {asked.lists:,} lists, {asked.gets:,} GETs; "
+        f"{found.stored:.3f} bytes stored for each of plain text",
         flush=True,
     )
 

@@ -42,13 +42,11 @@ def archive(fleet: Fleet, count: int, flush_bytes: int = FLUSH_BYTES) -> Cost:
     return Cost(time.perf_counter() - began, cpu_of_children() - before, rss)
 
 
-def measured(
-    fleet: Fleet, workers: Sequence[Worker], count: int, *, look: Callable[[], object] = lambda: None
-) -> Cost:
+def measured(fleet: Fleet, workers: Sequence[Worker], count: int) -> Cost:
     """From the first record that one of them has taken until they have ended; the CPU since then.
 
     They are told to stop once all of the `count` records are taken, and commit what waits. Before them the
-    fleet has archived nothing. Calls `look` while they end.
+    fleet has archived nothing.
     """
     before = cpu_of_children()
     started = began = time.perf_counter()
@@ -66,7 +64,6 @@ def measured(
     while alive := [worker.process.pid for worker in workers if worker.process.poll() is None]:
         assert time.perf_counter() - began < WITHIN, workers[0].log()
         peaks.update((pid, peak) for pid in alive if (peak := peak_of(pid)))
-        look()
         time.sleep(LAST_LOOK)
     seconds = time.perf_counter() - began
     for worker in workers:

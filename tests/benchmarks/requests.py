@@ -20,16 +20,25 @@ class Requests(NamedTuple):
         return (self.puts + self.lists) * WRITE + self.gets * READ
 
 
-def by_server(log: Path, start: int) -> Requests:
-    """Those that the server has logged behind the byte `start`."""
-    found: Counter[str] = Counter()
-    with log.open(errors="replace") as lines:
-        lines.seek(start)
-        for line in lines:
-            if operation := OPERATION.search(line):
-                found[operation[1]] += 1
-    lists = found.pop("List", 0)
-    gets = found.pop("Get", 0) + found.pop("Head", 0)
-    deletes = found.pop("Delete", 0) + found.pop("Abort", 0)
-    # all others write: Put, Create, Upload, Complete, Copy
-    return Requests(found.total(), lists, gets, deletes)
+class Log:
+    """What a server has logged since this was made; `path` need not exist yet."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._start = path.stat().st_size if path.exists() else 0
+
+    def requests(self) -> Requests | None:
+        """None where the server does not log."""
+        if not self._path.exists():
+            return None
+        found: Counter[str] = Counter()
+        with self._path.open(errors="replace") as lines:
+            lines.seek(self._start)
+            for line in lines:
+                if operation := OPERATION.search(line):
+                    found[operation[1]] += 1
+        lists = found.pop("List", 0)
+        gets = found.pop("Get", 0) + found.pop("Head", 0)
+        deletes = found.pop("Delete", 0) + found.pop("Abort", 0)
+        # all others write: Put, Create, Upload, Complete, Copy
+        return Requests(found.total(), lists, gets, deletes)

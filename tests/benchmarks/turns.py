@@ -24,8 +24,9 @@ def stack() -> Iterator[tuple[str, S3]]:
 
 
 @contextmanager
-def servers() -> Iterator[tuple[Kafka, S3]]:
-    kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3())
+def servers(log: Path | None = None) -> Iterator[tuple[Kafka, S3]]:
+    """`log`: where S3 writes what it is asked for (requests.py), if it is versitygw as a process."""
+    kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3(), log)
     with started(kafka, s3):
         yield kafka, s3
 
