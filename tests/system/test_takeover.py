@@ -1,6 +1,7 @@
 """Workers of a group die at the worst moment, and the others archive each record once."""
 
 import json
+import time
 from collections import Counter
 
 import pytest
@@ -91,5 +92,34 @@ def test_sigterm_flushes_what_is_buffered(fleet: Fleet, reader: Reader) -> None:
     wait_until(lambda: worker.metric("strongroom_buffered_records") == 3000, 30, worker.log)
     assert reader.heads() == {}
     assert worker.stop() == 0
+    assert reader.heads() == ends
+    assert archived(reader) == {f"m{n}": 1 for n in range(3000)}
+
+
+def test_workers_that_stop_together_flush_what_is_buffered(fleet: Fleet, reader: Reader) -> None:
+    topic = set_up(fleet)
+    fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3600"}
+    with gate_before(fleet.endpoint, f"{fleet.bucket}/data/") as gate:
+        slow = fleet.worker("slow", STRONGROOM_S3_ENDPOINT=gate.endpoint)
+        both = (slow, fleet.worker("fast"))
+        wait_until(
+            lambda: all(worker.metric("strongroom_partitions") == 2 for worker in both),
+            30,
+            lambda: "".join(worker.log() for worker in both),
+        )
+        ends = send(fleet, topic, 0, 3000)
+        wait_until(
+            lambda: sum(worker.metric("strongroom_buffered_records") for worker in both) == 3000,
+            30,
+            lambda: "".join(worker.log() for worker in both),
+        )
+        assert reader.heads() == {}
+        gate.shut()
+        slow.process.terminate()
+        assert gate.arrived.wait(30), slow.log()
+        assert both[1].stop() == 0
+        time.sleep(3)  # three heartbeats: the group has told the slow one that another has left
+        gate.open.set()
+        assert slow.process.wait(30) == 0, slow.log()
     assert reader.heads() == ends
     assert archived(reader) == {f"m{n}": 1 for n in range(3000)}

@@ -95,7 +95,7 @@ class Owner:
         self._uptime = uptime  # seconds of a monotonic clock: for what is due
         self._refused = refused  # told of each committed batch; never waits
         self._observed = observed  # told of what was taken, committed or not; never waits
-        self._draining = False
+        self._draining, self._drained = False, asyncio.Event()
         self._owned: dict[int, Partition] = {}
         self._late = LateUnits(sorter.policy)
         self._hints = Hints()
@@ -116,6 +116,9 @@ class Owner:
         return dict(zip(sorted(partitions), places, strict=True))
 
     async def revoked(self, partitions: frozenset[int]) -> None:
+        if self._draining:
+            # another worker that stops leaves the group, and the last flush is bounded anyway
+            await self._drained.wait()
         for number in partitions:
             self._halts.over(number)
         await self._drop(partitions)
@@ -159,6 +162,13 @@ class Owner:
     async def drain(self) -> None:
         """The last flush: what is not committed within shutdown_timeout, the next owner fetches again."""
         self._draining = True
+        try:
+            await self._flush_all()
+        finally:
+            self._drained.set()
+        await self._leave_hints()
+
+    async def _flush_all(self) -> None:
         for partition in self._owned.values():
             self._show(partition)
             if not partition.batch.empty:
@@ -169,7 +179,6 @@ class Owner:
         except TimeoutError:
             log.warning("last_flush_given_up", buffered_bytes=self.buffered_bytes)
             await asyncio.gather(*(partition.drop() for partition in self._owned.values()))
-        await self._leave_hints()
 
     # -- what the role calls --------------------------------------------------------------------
 

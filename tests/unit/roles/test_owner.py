@@ -413,15 +413,35 @@ async def test_what_nobody_foresaw_ends_the_worker(monkeypatch: pytest.MonkeyPat
         await asyncio.wait_for(owner.failed, 5)
 
 
+async def test_a_revocation_amid_the_last_flush_waits_for_it() -> None:
+    world = World()
+    owner = world.owner()
+    await owner.claim(frozenset({0, 1}))
+    await owner.take(world.chunk(0, 3))
+    await owner.take(world.chunk(1, 4))
+    world.store.faults.add(Fault.HELD, operation="put", times=None)
+    draining = asyncio.create_task(owner.drain())
+    await asyncio.sleep(0.02)
+    revoked = asyncio.create_task(owner.revoked(frozenset({0, 1})))
+    await asyncio.sleep(0.02)
+    assert not revoked.done()
+    world.store.faults.clear()
+    await asyncio.wait_for(asyncio.gather(draining, revoked), 5)
+    assert (await world.verify()).offsets == 7
+    assert not owner.partitions
+
+
 async def test_draining_gives_up_in_time() -> None:
     world = World()
     owner = world.owner(Limits(10**9, 1000.0, 10**9, 0.05))
     await owner.claim(frozenset({0}))
     await owner.take(world.chunk(0, 3))
     world.store.faults.add(Fault.HELD, operation="put", times=None)
-    await asyncio.wait_for(owner.drain(), 5)
+    draining = asyncio.create_task(owner.drain())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(owner.revoked(frozenset({0})), 5)  # nor does a revocation wait for longer
+    await draining
     assert (await world.verify()).entries == 0
-    await owner.revoked(frozenset({0}))
 
 
 async def test_spans_of_what_was_taken_follow_without_a_gap_whenever_it_is_flushed() -> None:
