@@ -176,7 +176,9 @@ class Settings(BaseSettings):
     )
 
     # the steward
-    sweep_interval: Seconds = setting(3600.0, "Time between two passes of the steward over all objects")
+    sweep_interval: Seconds = setting(
+        86400.0, "Time between two passes of the steward, which list all objects; an orphan only takes room"
+    )
     sweep_delete: bool = setting(
         False, "Whether the steward deletes orphans; without it, it only counts them (a dry run)"
     )
