@@ -23,7 +23,7 @@ from statistics import median
 
 from msgspec.structs import replace
 
-from tests.benchmarks.costs import Cost, line, measured
+from tests.benchmarks.costs import BY_SIZE, Cost, line, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, produce
 from tests.benchmarks.origin_load import copy, own, records, scraped
 from tests.benchmarks.turns import own_fleet, stack
@@ -82,7 +82,7 @@ def main(count: int, rounds: int) -> None:
 
 def turn(bootstrap: str, s3: S3, count: int, *, watched: bool) -> Cost:
     # batches are flushed by size, and all of them at the end
-    with own_fleet(bootstrap, s3, STRONGROOM_FLUSH_INTERVAL="600", STRONGROOM_SHUTDOWN_TIMEOUT="60") as fleet:
+    with own_fleet(bootstrap, s3, BY_SIZE) as fleet:
         os.environ.update(fleet.environment())
         asyncio.run(set_up(watched=watched))
         produce(fleet, records(1, count, KEYS))

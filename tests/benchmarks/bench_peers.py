@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from tests.benchmarks.asked_of_s3 import RequestLog, Requests
 from tests.benchmarks.costs import Cost
 from tests.benchmarks.load import PARTITIONS, produce
 from tests.benchmarks.peers import came_back, strongroom
@@ -37,7 +38,6 @@ from tests.benchmarks.peers.workload import (
     Profile,
     workload,
 )
-from tests.benchmarks.requests import Log, Requests
 from tests.benchmarks.turns import own_fleet, servers, started
 from tests.stack import ladder
 from tests.stack.authority import Authority
@@ -125,17 +125,16 @@ def filled(stand: Stand, profile: Profile, count: int) -> Iterator[Given]:
     settings = {}
     if stand.trust:
         settings = {"STRONGROOM_KAFKA_TLS": "true", "STRONGROOM_KAFKA_CA_FILE": str(stand.trust)}
-    with own_fleet(stand.bootstrap, stand.s3, **settings) as fleet:
+    with own_fleet(stand.bootstrap, stand.s3, settings) as fleet:
         strongroom.set_up(fleet, profile)
         ends = produce(replace(fleet, bootstrap=stand.open_bootstrap), workload(profile, count))
         yield Given(fleet, fleet.bucket, profile, count, ends, stand.trust)
 
 
 def run(contender: Contender, shared: Given, stand: Stand) -> Result:
-    own = replace(shared, bucket=stand.s3.bucket())
-    if contender.name == OURS:
-        own.bucket = shared.bucket  # its policy is there already
-    log = Log(stand.log)
+    # our policy is in the fleet's bucket already
+    own = replace(shared, bucket=shared.bucket if contender.name == OURS else stand.s3.bucket())
+    log = RequestLog(stand.log)
     cost = contender.run(own)
     requests = log.requests()
     back = None if contender.read is None else came_back.counted(contender.read(own), own)
@@ -152,6 +151,7 @@ def row(name: str, results: Sequence[Result]) -> str:
         priced = [(each.requests or Requests(), each.records / 1e6) for each in results]
         requests = (
             f"{median(asked.puts / millions for asked, millions in priced):6,.0f} PUTs "
+            f"{median(asked.lists / millions for asked, millions in priced):4,.0f} LISTs "
             f"{median(asked.gets / millions for asked, millions in priced):6,.0f} GETs "
             f"${median(asked.dollars / millions for asked, millions in priced):.4f} for 1 M records"
         )

@@ -19,17 +19,18 @@ import signal
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from tests.benchmarks.figures import cpu_of, peak_of, scrape
-from tests.benchmarks.load import KEYS, PARTITIONS, fill, set_up
+from tests.benchmarks.load import KEYS, fill, set_up
 from tests.benchmarks.policy_spread import UPDATES, spread, updates
-from tests.benchmarks.turns import servers
+from tests.benchmarks.turns import own_fleet, servers
 from tests.stack import ladder
+from tests.stack.kafka import Kafka
+from tests.stack.s3 import S3
 from tests.system.fleet import Fleet, Worker, wait_until
 
 READY, MORE, SHARE = 20.0, 600e6, 1.05  # seconds, bytes, of the CPU with 200 keys
@@ -54,37 +55,27 @@ def main() -> None:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
     print(f"{asked.keys:,} keys, {asked.workspaces:,} workspaces; {ladder.said()}", flush=True)
-    with servers() as (kafka, s3), tempfile.TemporaryDirectory() as folder:
-        fleets = [
-            made(Path(folder) / name, kafka.bootstrap, s3.endpoint, s3.bucket()) for name in ("few", "many")
-        ]
-        few, many = fleets
-        try:
-            spread(many, asked.keys, asked.workspaces)
-            starts = {fleet.prefix: restarted(fleet, asked.rate, asked.restarts) for fleet in fleets}
-            well = judged_starts(starts[few.prefix], starts[many.prefix])
-            costs = in_turns(few, many, asked.rounds)
-            well &= judged_costs(*costs)
-        finally:
-            for fleet in fleets:
-                fleet.close()
+    with servers() as (kafka, s3), made(kafka, s3) as few, made(kafka, s3) as many:
+        spread(many, asked.keys, asked.workspaces)
+        before = restarted("few", few, asked.rate, asked.restarts)
+        well = judged_starts(before, restarted("many", many, asked.rate, asked.restarts))
+        costs = in_turns(few, many, asked.rounds)
+        well &= judged_costs(*costs)
     sys.exit(0 if well else 1)
 
 
-def made(folder: Path, bootstrap: str, endpoint: str, bucket: str) -> Fleet:
+@contextmanager
+def made(kafka: Kafka, s3: S3) -> Iterator[Fleet]:
     """With the keys of the load, and nobody else's."""
-    folder.mkdir()
-    fleet = Fleet(folder, bootstrap, endpoint, bucket, f"{folder.name}{uuid.uuid4().hex[:8]}-", PARTITIONS)
-    fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "5"}
-    fleet.create()
-    set_up(fleet)
-    return fleet
+    with own_fleet(kafka.bootstrap, s3, {"STRONGROOM_FLUSH_INTERVAL": "5"}) as fleet:
+        set_up(fleet)
+        yield fleet
 
 
 # -- restart under load -------------------------------------------------------------------------------
 
 
-def restarted(fleet: Fleet, rate: int, times: int) -> list[Start]:
+def restarted(name: str, fleet: Fleet, rate: int, times: int) -> list[Start]:
     """A worker that is started, stopped and started again, while another one archives."""
     first = fleet.worker("beside").wait_ready()
     producer = [sys.executable, "-m", "tests.benchmarks.soak_producer", fleet.bootstrap,
@@ -103,7 +94,7 @@ def restarted(fleet: Fleet, rate: int, times: int) -> list[Start]:
             sending.kill()
     stop(first)
     print(
-        f"{fleet.prefix}: {', '.join(f'{each.seconds:.1f} s, {each.rss / 1e6:.0f} MB' for each in starts)}",
+        f"{name}: {', '.join(f'{each.seconds:.1f} s, {each.rss / 1e6:.0f} MB' for each in starts)}",
         flush=True,
     )
     return starts[1:]  # the first was no restart

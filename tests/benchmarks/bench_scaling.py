@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.benchmarks.costs import BY_SIZE, FLUSH_BYTES, Cost, measured
+from tests.benchmarks.costs import BY_SIZE, Cost, measured
 from tests.benchmarks.load import KEYS, PARTITIONS, SIZE, fill, set_up
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.turns import own_fleet, proved, stack
@@ -51,7 +51,7 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, number: int, count: int) -> Cost:
-    with own_fleet(bootstrap, s3, STRONGROOM_FLUSH_BYTES=str(FLUSH_BYTES), **BY_SIZE) as fleet:
+    with own_fleet(bootstrap, s3, BY_SIZE) as fleet:
         set_up(fleet)
         fill(fleet, count)
         cost = measured(fleet, [fleet.worker(f"worker-{each}") for each in range(number)], count)

@@ -97,12 +97,7 @@ def main() -> None:
 
 
 def turn(bootstrap: str, s3: S3, shape: Shape, count: int) -> Found:
-    with own_fleet(
-        bootstrap,
-        s3,
-        STRONGROOM_FLUSH_BYTES=str(shape.flush),
-        **BY_SIZE,
-    ) as fleet:
+    with own_fleet(bootstrap, s3, {**BY_SIZE, "STRONGROOM_FLUSH_BYTES": str(shape.flush)}) as fleet:
         strongroom.register(fleet, SMALL if shape.size == SMALL.size else PROFILES["segment"])
         if shape.keys > KEYS:
             spread(fleet, shape.keys - KEYS, shape.keys // KEYS_A_WORKSPACE)

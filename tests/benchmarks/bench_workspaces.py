@@ -6,7 +6,7 @@
 One workspace, the whale, has half of the records; the others share the rest evenly, each at least one. A
 workspace's records are on one partition, as Kafka's keys have it; the whale's are on all. Each turn has a
 fleet of its own, is measured from the first record taken until the last is committed, and `verify` must find
-every record. Requests are counted by the server, at AWS's prices (requests.py).
+every record. Requests are counted by the server, at AWS's prices (asked_of_s3.py).
 """
 
 import argparse
@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from tests.benchmarks.asked_of_s3 import RequestLog, Requests
 from tests.benchmarks.costs import BY_SIZE, Cost, measured
 from tests.benchmarks.load import PARTITIONS, SIZE, send
 from tests.benchmarks.plot import Series, draw
 from tests.benchmarks.policy_spread import account, encoded, key_of, publish
-from tests.benchmarks.requests import Log, Requests
 from tests.benchmarks.turns import own_fleet, proved, servers
 from tests.stack import ladder
 from tests.stack.kafka import Kafka
@@ -71,12 +71,12 @@ def main() -> None:
 
 
 def turn(kafka: Kafka, s3: S3, log: Path, accounts: int, count: int) -> Turn:
-    with own_fleet(kafka.bootstrap, s3, **BY_SIZE) as fleet:
+    with own_fleet(kafka.bootstrap, s3, BY_SIZE) as fleet:
         os.environ.update(fleet.environment())
         publish(fleet, workspaces.NAME, (encoded(account(number, seq=1)) for number in range(accounts)))
         publish(fleet, write_keys.NAME, (key_of(number, accounts) for number in range(accounts)))
         send(fleet, calls(accounts, count))
-        logged = Log(log)
+        logged = RequestLog(log)
         cost = measured(fleet, [fleet.worker()], count)
         requests = logged.requests()
         assert requests is not None, "this needs versitygw as a process, which logs its requests"
@@ -107,7 +107,7 @@ def show(accounts: int, count: int, found: Turn) -> None:
         f"{found.cost.cpu / count * 1e6:7.2f} CPU µs/record {found.cost.rss / 2**20:5.0f} MiB RSS "
         f"{found.objects:>7,} objects {found.entries:>4} entries "
         f"{requests:>10,.0f} requests and ${dollars(found, count):7.3f} for 1 M records; "
-        f"{asked.puts:,} PUTs, {asked.lists:,} lists, {asked.gets:,} GETs; "
+        f"{asked.puts:,} PUTs, {asked.lists:,} lists, {asked.gets:,} GETs, {asked.deletes:,} deletions; "
         f"{found.stored:.3f} bytes stored for each of plain text",
         flush=True,
     )

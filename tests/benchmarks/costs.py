@@ -18,6 +18,7 @@ FLUSH_BYTES = 64 * 1024 * 1024
 BY_SIZE = {"STRONGROOM_FLUSH_INTERVAL": "3000", "STRONGROOM_SHUTDOWN_TIMEOUT": "3000"}
 WITHIN = 3600.0  # seconds for a turn: 100,000 workspaces take many minutes
 LOOK = 0.25  # seconds between two looks at a worker's metrics, which cost it CPU
+GAUGES = 2.0  # seconds in which a worker's gauges are set anew, and more
 FIRST_LOOK, LAST_LOOK = 0.02, 0.05  # before it has taken anything, and while it ends
 
 
@@ -38,7 +39,7 @@ def archive(fleet: Fleet, count: int, flush_bytes: int = FLUSH_BYTES) -> Cost:
     """A worker's whole life: seconds and CPU from its start to its end."""
     began, before = time.perf_counter(), cpu_of_children()
     worker = fleet.worker(STRONGROOM_FLUSH_BYTES=str(flush_bytes), **BY_SIZE)
-    rss = measured(fleet, [worker], count).rss
+    rss = stopped_after(fleet, [worker], count)
     return Cost(time.perf_counter() - began, cpu_of_children() - before, rss)
 
 
@@ -55,6 +56,13 @@ def measured(fleet: Fleet, workers: Sequence[Worker], count: int) -> Cost:
         began, at_begin = time.perf_counter(), sum(cpu_of(worker.process.pid) for worker in workers)
         assert began - started < WITHIN, workers[0].log()
         time.sleep(FIRST_LOOK)
+    rss = stopped_after(fleet, workers, count)
+    return Cost(time.perf_counter() - began, cpu_of_children() - before - at_begin, rss)
+
+
+def stopped_after(fleet: Fleet, workers: Sequence[Worker], count: int) -> int:
+    """Stops them once all is taken; returns, when they have ended, their peaks together."""
+    began = time.perf_counter()
     while not all_taken(fleet, workers, count):
         assert time.perf_counter() - began < WITHIN, workers[0].log()
         time.sleep(LOOK)
@@ -65,10 +73,9 @@ def measured(fleet: Fleet, workers: Sequence[Worker], count: int) -> Cost:
         assert time.perf_counter() - began < WITHIN, workers[0].log()
         peaks.update((pid, peak) for pid in alive if (peak := peak_of(pid)))
         time.sleep(LAST_LOOK)
-    seconds = time.perf_counter() - began
     for worker in workers:
         assert worker.process.returncode == 0, worker.log()
-    return Cost(seconds, cpu_of_children() - before - at_begin, sum(peaks.values()))
+    return sum(peaks.values())
 
 
 def all_taken(fleet: Fleet, workers: Sequence[Worker], count: int) -> bool:
@@ -76,18 +83,19 @@ def all_taken(fleet: Fleet, workers: Sequence[Worker], count: int) -> bool:
     taken = now("strongroom_records_in_total")
     if taken - now("strongroom_records_dropped_total") >= count:
         return True
-    # what a worker had sent when its partition went to another one counts as dropped, and yet may land;
-    # in this order, a commit in between makes it less
-    return taken >= count and archived(fleet) + told(workers)("strongroom_buffered_records") >= count
+    if taken < count:
+        return False
+    # what a worker had sent when its partition went to another one counts as dropped, and yet may land
+    landed = archived(fleet)
+    time.sleep(GAUGES)  # what is still shown as waiting then was no part of that
+    return landed + told(workers)("strongroom_buffered_records") >= count
 
 
 def told(workers: Sequence[Worker]) -> Callable[[str], float]:
     """One look at all of them: a metric's name → its sum over them and all labels. They must be alive."""
-    found = []
     for worker in workers:
         assert worker.process.poll() is None, worker.log()
-        if worker.get("/livez")[0]:  # else it does not listen yet
-            found.append(scrape(worker))
+    found = [metrics for worker in workers if (metrics := scrape(worker, starting=True))]
     return lambda name: sum(total(each, name) for each in found)
 
 

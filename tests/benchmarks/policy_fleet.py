@@ -2,9 +2,7 @@
 
 import os
 import sys
-import tempfile
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,7 @@ from tests.benchmarks.noted_worker import Notes
 from tests.benchmarks.policy_archive import PROBED
 from tests.benchmarks.policy_feeder import Feeder
 from tests.benchmarks.policy_load import Probe
-from tests.benchmarks.turns import servers
+from tests.benchmarks.turns import own_fleet, servers
 from tests.stack.kafka import Kafka
 from tests.system.fleet import COMMAND, Fleet, Worker, wait_until
 from topics import write_keys
@@ -160,19 +158,8 @@ def shares(fleet: Fleet) -> Callable[[], str]:
 @contextmanager
 def fleet_for(count: int, flush_interval: float) -> Iterator[tuple[Kafka, Fleet]]:
     """Servers of its own, topics, and settings for `count` workers with two partitions each."""
-    with servers() as (kafka, s3), tempfile.TemporaryDirectory() as folder:
-        fleet = Fleet(
-            Path(folder),
-            kafka.bootstrap,
-            s3.endpoint,
-            s3.bucket(),
-            f"p{uuid.uuid4().hex[:8]}-",
-            partitions=WORKER_PARTITIONS * count,
-        )
-        fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": str(flush_interval)}
-        fleet.create()
-        os.environ.update(fleet.environment())
-        try:
+    with servers() as (kafka, s3):
+        settings = {"STRONGROOM_FLUSH_INTERVAL": str(flush_interval)}
+        with own_fleet(kafka.bootstrap, s3, settings, partitions=WORKER_PARTITIONS * count) as fleet:
+            os.environ.update(fleet.environment())
             yield kafka, fleet
-        finally:
-            fleet.close()

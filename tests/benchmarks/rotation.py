@@ -13,22 +13,19 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from msgspec.structs import replace
 
-from tests.benchmarks.load import KEYS, PARTITIONS, SIZE
+from tests.benchmarks.load import KEYS, SIZE
 from tests.benchmarks.soak_samples import LogEnds
-from tests.benchmarks.turns import stack
+from tests.benchmarks.turns import own_fleet, stack
 from tests.runs import runs_of
 from tests.stack import ladder
 from tests.stack.moto_kms import MotoKms, moto_kms
@@ -71,21 +68,16 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1_000, help="records/s that a worker archives meanwhile")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that the servers are closed
-    with stack() as (bootstrap, s3), moto_kms() as kms, tempfile.TemporaryDirectory() as folder:
-        prefix = f"rotation{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.versioned_bucket(), prefix, PARTITIONS)
-        fleet.settings |= {
+    with stack() as (bootstrap, s3), moto_kms() as kms:
+        settings = {
             "STRONGROOM_KEYSTORE_BUCKET": s3.versioned_bucket(),
             "STRONGROOM_KEYSTORE_BUCKET_2": s3.versioned_bucket(),
             "STRONGROOM_KEY_CACHE_LIFE": "10",
             "STRONGROOM_FLUSH_INTERVAL": "20",
         }
-        fleet.create()
-        os.environ.update(fleet.environment())
-        try:
+        with own_fleet(bootstrap, s3, settings, bucket=s3.versioned_bucket()) as fleet:
+            os.environ.update(fleet.environment())
             measure(fleet, kms, asked.units // SOURCES, asked.objects // asked.units, asked.rate)
-        finally:
-            fleet.close()
 
 
 def measure(fleet: Fleet, kms: MotoKms, days: int, rounds: int, rate: int) -> None:

@@ -67,7 +67,7 @@ def main() -> None:
         "STRONGROOM_FLUSH_INTERVAL": "300",  # the default; so are all others but the last flush's time
         "STRONGROOM_SHUTDOWN_TIMEOUT": str(CATCH_UP),
     }
-    with stack() as (bootstrap, s3), own_fleet(bootstrap, s3, **settings) as fleet:
+    with stack() as (bootstrap, s3), own_fleet(bootstrap, s3, settings) as fleet:
         set_up(fleet)
         cut_into_small_segments(fleet)
         well = soak(fleet, asked.rate, warm_up, 60 * asked.minutes, asked.out)

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def stack() -> Iterator[tuple[str, S3]]:
 
 @contextmanager
 def servers(log: Path | None = None) -> Iterator[tuple[Kafka, S3]]:
-    """`log`: where S3 writes what it is asked for (requests.py), if it is versitygw as a process."""
+    """`log`: where S3 writes what it is asked for (asked_of_s3.py), if it is versitygw as a process."""
     kafka, s3 = kafka_on(ladder.kafka()), s3_on(ladder.s3(), log)
     with started(kafka, s3):
         yield kafka, s3
@@ -47,11 +47,20 @@ def started(kafka: Kafka | SecuredKafka, s3: S3) -> Iterator[None]:
 
 
 @contextmanager
-def own_fleet(bootstrap: str, s3: S3, **settings: str) -> Iterator[Fleet]:
-    """With a root key, a bucket and topics that nobody else has; its workers are closed at the end."""
+def own_fleet(
+    bootstrap: str,
+    s3: S3,
+    settings: Mapping[str, str] | None = None,
+    *,
+    partitions: int = PARTITIONS,
+    bucket: str | None = None,
+) -> Iterator[Fleet]:
+    """With a root key, topics and, without `bucket`, a bucket that nobody else has; its workers are closed
+    at the end."""
     with tempfile.TemporaryDirectory() as folder:
         prefix = f"t{uuid.uuid4().hex[:8]}-"
-        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, s3.bucket(), prefix, PARTITIONS, settings)
+        own = bucket or s3.bucket()
+        fleet = Fleet(Path(folder), bootstrap, s3.endpoint, own, prefix, partitions, dict(settings or {}))
         fleet.create()
         try:
             yield fleet

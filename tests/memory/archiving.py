@@ -29,7 +29,7 @@ from workers.ledger.flush import SEALING_THREADS, Flusher, Uploads
 from workers.ledger.head import Head
 from workers.ledger.pack import Compression, Packer
 from workers.ledger.succession import LogId
-from workers.roles.archive import calm_collector
+from workers.roles.heap import calm_collector, keep_freed
 from workers.roles.owner import Limits, Owner
 from workers.sealing.keystore import Keystore
 from workers.sealing.root import FileRoot
@@ -132,6 +132,7 @@ async def main(folder: Path, count: int, buffer_bytes: int, flush_bytes: int) ->
     def now() -> int:
         return time.time_ns() // 1_000_000
 
+    keep_freed()
     loaded = resident()
     ledger, keys, data = OnDisk(folder / "ledger"), OnDisk(folder / "keys"), Forgetting()
     policy = policy_of(count, now())

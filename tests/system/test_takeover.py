@@ -1,7 +1,6 @@
 """Workers of a group die at the worst moment, and the others archive each record once."""
 
 import json
-import time
 from collections import Counter
 
 import pytest
@@ -98,7 +97,7 @@ def test_sigterm_flushes_what_is_buffered(fleet: Fleet, reader: Reader) -> None:
 
 def test_workers_that_stop_together_flush_what_is_buffered(fleet: Fleet, reader: Reader) -> None:
     topic = set_up(fleet)
-    fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3600"}
+    fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3600", "STRONGROOM_SHUTDOWN_TIMEOUT": "35"}
     with gate_before(fleet.endpoint, f"{fleet.bucket}/data/") as gate:
         slow = fleet.worker("slow", STRONGROOM_S3_ENDPOINT=gate.endpoint)
         both = (slow, fleet.worker("fast"))
@@ -118,7 +117,8 @@ def test_workers_that_stop_together_flush_what_is_buffered(fleet: Fleet, reader:
         slow.process.terminate()
         assert gate.arrived.wait(30), slow.log()
         assert both[1].stop() == 0
-        time.sleep(3)  # three heartbeats: the group has told the slow one that another has left
+        wait_until(lambda: "revocation_waits" in slow.log(), 15, slow.log)
+        assert slow.process.poll() is None
         gate.open.set()
         assert slow.process.wait(30) == 0, slow.log()
     assert reader.heads() == ends

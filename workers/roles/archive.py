@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import os
 import socket
 import time
@@ -26,6 +25,7 @@ from workers.roles import process
 from workers.roles.applied import AppliedReports
 from workers.roles.claims import Claims
 from workers.roles.first_of import first_of
+from workers.roles.heap import calm_collector, keep_freed
 from workers.roles.observations import ObservationReports
 from workers.roles.owner import Limits, Owner
 from workers.roles.policy_copy import PolicyCopy
@@ -51,6 +51,7 @@ def run(settings: Settings) -> int:
 
 
 async def _archive(settings: Settings) -> None:
+    keep_freed()
     holds, steps = Holds(), Steps()
     retry = Retry(hold=holds.declare)
     if settings.root_key_file is not None:
@@ -163,13 +164,3 @@ async def _closed(publisher: Publisher) -> None:
     """What it sends is for people to look at: its end must not hold up the worker's."""
     with contextlib.suppress(TimeoutError, StrongroomError):
         await asyncio.wait_for(publisher.stop(), PUBLISHER_CLOSES)
-
-
-def calm_collector() -> None:
-    """Records die by reference counting; the collector only walks a full buffer's millions of them in vain.
-
-    What has been loaded so far stays out of its sight, and it looks at the rest a fiftieth as often. A search
-    of that for rubbish would take 50 ms, and of 108,000 objects it finds 60.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)

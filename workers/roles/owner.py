@@ -34,6 +34,8 @@ log = structlog.get_logger()
 NEARLY_FULL = (
     0.75  # of buffer_bytes_max: from here the largest batch is flushed early, before fetching must stop
 )
+# seconds that a revocation waits for a last flush: the group stands still meanwhile, and gives us up after 30
+DRAIN_WAIT = 20.0
 STALE_POLL = 0.05  # seconds between looks at a policy copy that is too old to decide on
 
 
@@ -116,12 +118,19 @@ class Owner:
         return dict(zip(sorted(partitions), places, strict=True))
 
     async def revoked(self, partitions: frozenset[int]) -> None:
-        if self._draining:
-            # another worker that stops leaves the group, and the last flush is bounded anyway
-            await self._drained.wait()
+        if self._draining and not self._drained.is_set():
+            await self._let_drain(partitions)
         for number in partitions:
             self._halts.over(number)
         await self._drop(partitions)
+
+    async def _let_drain(self, partitions: frozenset[int]) -> None:
+        """When workers stop together, each that leaves the group has the others' partitions revoked."""
+        log.info(
+            "revocation_waits", partitions=sorted(partitions), cause="the last flush", at_most=DRAIN_WAIT
+        )
+        await asyncio.wait({drained := asyncio.ensure_future(self._drained.wait())}, timeout=DRAIN_WAIT)
+        drained.cancel()
 
     async def take(self, chunk: Chunk) -> None:
         """Sorts a chunk into its partition's batch. Waits for room and for a policy that is fresh enough."""

@@ -97,7 +97,7 @@ def faust_app(connection: KafkaConnection, topic: str, group: str, options: Stre
     @app.agent(app.topic(topic, schema=ChunkSchema()), name="archive", concurrency=1)
     async def archive(stream: faust.StreamT[Any]) -> None:
         async for event in cast(faust.Stream[Delivery], stream).noack().events():
-            # Faust's interest ends here: neither a rebalance nor a stop waits for a flush
+            # Faust's interest ends here: nothing of its own waits for a flush
             cast(Consumer, app.consumer).forget(event.message)
             await app.tenancy.take(*event.value)
             # chunks that wait follow each other at once: a revocation must not wait for all of them

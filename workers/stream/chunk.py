@@ -55,6 +55,8 @@ class Owner(Protocol):
     async def revoked(self, partitions: frozenset[int]) -> None:
         """Not ours any more: drop what was not committed, release `take`, return quickly.
 
+        A drain under way may end first: the group waits for that, for `rebalance_timeout` at most.
+
         May name partitions that were never claimed.
         """
 

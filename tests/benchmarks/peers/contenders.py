@@ -46,16 +46,19 @@ def spent(command: list[str], environment: Mapping[str, str], over: Callable[[],
         began = time.perf_counter()
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log)
         rss = ended = 0
-        while not ended:
-            rss = max(rss, peak_of(process.pid))
-            if over is not None and over():
-                process.terminate()
-                over = None
-            elif time.perf_counter() - began > PATIENCE:
-                process.kill()
-            time.sleep(LOOK)
-            ended, status, used = os.wait4(process.pid, os.WNOHANG)
-        process.returncode = os.waitstatus_to_exitcode(status)
+        try:
+            while not ended:
+                rss = max(rss, peak_of(process.pid))
+                if over is not None and over():
+                    process.terminate()
+                    over = None
+                elif time.perf_counter() - began > PATIENCE:
+                    process.kill()
+                time.sleep(LOOK)
+                ended, status, used = os.wait4(process.pid, os.WNOHANG)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        finally:
+            process.kill()  # nothing, of one that has been waited for
         seconds = time.perf_counter() - began
         if status:
             log.seek(0)
@@ -63,13 +66,18 @@ def spent(command: list[str], environment: Mapping[str, str], over: Callable[[],
     return Cost(seconds, used.ru_utime + used.ru_stime, rss)
 
 
-def python(module: str, given: Given, *more: str) -> Cost:
+def python(module: str, given: Given, batch: int, *more: str) -> Cost:
+    """`batch`: plain bytes of a flush."""
     fleet, drop = given.fleet, ",".join(dropped_keys(given.profile))
     return spent(
         [sys.executable, "-m", f"tests.benchmarks.peers.{module}", fleet.bootstrap, given.topic, *more,
-         str(given.count), fleet.endpoint, given.bucket, str(given.profile.batch), drop],
+         str(given.count), fleet.endpoint, given.bucket, str(batch), drop],
         {"KAFKA_TRUST": str(given.trust)} if given.trust else {},
     )  # fmt: skip
+
+
+def faust_agent(given: Given) -> Cost:
+    return python("faust_agent", given, given.profile.batch * PARTITIONS)  # of all of them together
 
 
 def quix(given: Given) -> Cost:
@@ -142,11 +150,11 @@ def build_flink() -> None:
 
 
 CONTENDERS = (
-    Contender("floor", 1, lambda given: python("floor", given, str(PARTITIONS)), None),
+    Contender("floor", 1, lambda given: python("floor", given, given.profile.batch, str(PARTITIONS)), None),
     Contender("strongroom", 1, strongroom.archive, strongroom.read),
     Contender("flink, 1 slot", 1, lambda given: flink(given, 1), came_back.zstd_objects, build_flink),
     Contender("flink, 2 slots", 1, lambda given: flink(given, 2), came_back.zstd_objects, build_flink),
     Contender("bento", 2, bento, came_back.zstd_objects, build_bento),
     Contender("quix", 5, quix, came_back.zstd_objects),
-    Contender("faust agent", 10, lambda given: python("faust_agent", given), came_back.zstd_objects),
+    Contender("faust agent", 5, faust_agent, came_back.zstd_objects),
 )

@@ -11,12 +11,10 @@ import tempfile
 import uuid
 from typing import Any
 
+import aioboto3  # type: ignore[import-untyped]  # ships no types
 import faust
 import msgspec
 import zstandard
-
-from workers.store.port import IF_ABSENT
-from workers.store.s3 import open_s3
 
 
 class Head(msgspec.Struct):
@@ -40,16 +38,15 @@ def main(bootstrap: str, topic: str, count: int, endpoint: str, bucket: str, lim
 
     async def flush() -> None:
         nonlocal held
-        store = await open_s3(bucket, endpoint=endpoint, region="us-east-1")
         places = asyncio.Semaphore(16)
+        async with aioboto3.Session().client("s3", endpoint_url=endpoint) as s3:
 
-        async def put(name: str, lines: list[bytes]) -> None:
-            async with places:
-                body = compress(b"\n".join((*lines, b"")))
-                await store.put(f"{name}/{uuid.uuid4().hex}", body, condition=IF_ABSENT)
+            async def put(name: str, lines: list[bytes]) -> None:
+                async with places:
+                    body = compress(b"\n".join((*lines, b"")))
+                    await s3.put_object(Bucket=bucket, Key=f"{name}/{uuid.uuid4().hex}", Body=body)
 
-        await asyncio.gather(*(put(*group) for group in groups.items()))
-        await store.close()
+            await asyncio.gather(*(put(*group) for group in groups.items()))
         groups.clear()
         held = 0
 

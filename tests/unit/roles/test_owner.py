@@ -415,7 +415,7 @@ async def test_what_nobody_foresaw_ends_the_worker(monkeypatch: pytest.MonkeyPat
 
 async def test_a_revocation_amid_the_last_flush_waits_for_it() -> None:
     world = World()
-    owner = world.owner()
+    owner = world.owner(replace(LIMITS, shutdown_timeout=60.0))
     await owner.claim(frozenset({0, 1}))
     await owner.take(world.chunk(0, 3))
     await owner.take(world.chunk(1, 4))
@@ -431,6 +431,28 @@ async def test_a_revocation_amid_the_last_flush_waits_for_it() -> None:
     assert not owner.partitions
 
 
+async def test_a_last_flush_that_is_given_up_or_stuck_holds_no_revocation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given_up in (True, False):
+        world = World()
+        owner = world.owner(replace(LIMITS, shutdown_timeout=60.0))
+        await owner.claim(frozenset({0}))
+        await owner.take(world.chunk(0, 3))
+        world.store.faults.add(Fault.HELD, operation="put", times=None)
+        draining = asyncio.create_task(owner.drain())
+        await asyncio.sleep(0.02)
+        if given_up:
+            draining.cancel()
+        else:
+            monkeypatch.setattr("workers.roles.owner.DRAIN_WAIT", 0.05)
+        await asyncio.wait_for(owner.revoked(frozenset({0})), 5)
+        assert not owner.partitions
+        await asyncio.wait({draining}, timeout=5)
+        assert draining.done()
+        assert (await world.verify()).entries == 0
+
+
 async def test_draining_gives_up_in_time() -> None:
     world = World()
     owner = world.owner(Limits(10**9, 1000.0, 10**9, 0.05))
@@ -439,8 +461,8 @@ async def test_draining_gives_up_in_time() -> None:
     world.store.faults.add(Fault.HELD, operation="put", times=None)
     draining = asyncio.create_task(owner.drain())
     await asyncio.sleep(0)
-    await asyncio.wait_for(owner.revoked(frozenset({0})), 5)  # nor does a revocation wait for longer
-    await draining
+    # nor does a revocation wait for longer
+    await asyncio.wait_for(asyncio.gather(owner.revoked(frozenset({0})), draining), 5)
     assert (await world.verify()).entries == 0
 
 

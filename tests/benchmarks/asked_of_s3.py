@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 WRITE, READ = 5e-6, 4e-7  # dollars a PUT, a part, or a LIST; a GET or a HEAD; nothing for a deletion
-OPERATION = re.compile(r" s3_([A-Z][a-z]+)(\w*) ")  # as versitygw's log of requests names them
+OPERATION = re.compile(r" s3_([A-Z][a-z]+)\w* ")  # as versitygw's log of requests names them
 
 
 class Requests(NamedTuple):
@@ -20,7 +20,7 @@ class Requests(NamedTuple):
         return (self.puts + self.lists) * WRITE + self.gets * READ
 
 
-class Log:
+class RequestLog:
     """What a server has logged since this was made; `path` need not exist yet."""
 
     def __init__(self, path: Path) -> None:
