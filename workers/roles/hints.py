@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from workers.ledger.head import Head
 
 
-class Hints:
+class LeftHints:
     """Of the partitions that a worker owns."""
 
     def __init__(self) -> None:

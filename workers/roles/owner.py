@@ -24,7 +24,7 @@ from workers.observe import metrics
 from workers.roles import tally
 from workers.roles.background import Background
 from workers.roles.halts import Halts
-from workers.roles.hints import Hints
+from workers.roles.hints import LeftHints
 from workers.roles.late_units import LateUnits
 from workers.store.retry import Hold
 from workers.stream.chunk import Chunk
@@ -100,7 +100,7 @@ class Owner:
         self._draining, self._drained = False, asyncio.Event()
         self._owned: dict[int, Partition] = {}
         self._late = LateUnits(sorter.policy)
-        self._hints = Hints()
+        self._hints = LeftHints()
         self._changed = asyncio.Event()  # room may have come free, or a partition gone
         self._background = Background()
         self.failed = self._background.failed
