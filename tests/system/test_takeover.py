@@ -100,23 +100,22 @@ def test_workers_that_stop_together_flush_what_is_buffered(fleet: Fleet, reader:
     fleet.settings |= {"STRONGROOM_FLUSH_INTERVAL": "3600", "STRONGROOM_SHUTDOWN_TIMEOUT": "35"}
     with gate_before(fleet.endpoint, f"{fleet.bucket}/data/") as gate:
         slow = fleet.worker("slow", STRONGROOM_S3_ENDPOINT=gate.endpoint)
-        both = (slow, fleet.worker("fast"))
-        wait_until(
-            lambda: all(worker.metric("strongroom_partitions") == 2 for worker in both),
-            30,
-            lambda: "".join(worker.log() for worker in both),
-        )
+        fast = fleet.worker("fast")
+
+        def of_each(name: str) -> list[float]:
+            return [worker.metric(name) for worker in (slow, fast)]
+
+        def logs() -> str:
+            return slow.log() + fast.log()
+
+        wait_until(lambda: of_each("strongroom_partitions") == [2, 2], 30, logs)
         ends = send(fleet, topic, 0, 3000)
-        wait_until(
-            lambda: sum(worker.metric("strongroom_buffered_records") for worker in both) == 3000,
-            30,
-            lambda: "".join(worker.log() for worker in both),
-        )
+        wait_until(lambda: sum(of_each("strongroom_buffered_records")) == 3000, 30, logs)
         assert reader.heads() == {}
         gate.shut()
         slow.process.terminate()
         assert gate.arrived.wait(30), slow.log()
-        assert both[1].stop() == 0
+        assert fast.stop() == 0
         wait_until(lambda: "revocation_waits" in slow.log(), 15, slow.log)
         assert slow.process.poll() is None
         gate.open.set()

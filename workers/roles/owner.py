@@ -4,6 +4,7 @@ What waits here is bounded in bytes. Everything that waits can be dropped: the l
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -129,8 +130,8 @@ class Owner:
         log.info(
             "revocation_waits", partitions=sorted(partitions), cause="the last flush", at_most=DRAIN_WAIT
         )
-        await asyncio.wait({drained := asyncio.ensure_future(self._drained.wait())}, timeout=DRAIN_WAIT)
-        drained.cancel()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._drained.wait(), DRAIN_WAIT)
 
     async def take(self, chunk: Chunk) -> None:
         """Sorts a chunk into its partition's batch. Waits for room and for a policy that is fresh enough."""

@@ -25,6 +25,7 @@ INTERVAL = 10  # seconds between flushes, commits or checkpoints of those that h
 PATIENCE = 1800.0  # seconds for one contender
 LOOK = 0.1  # seconds between two looks at whether it has ended
 BENTO = PEERS / "bento/target/bento"
+QUIX = PEERS / ".quix/bin/python"
 
 
 @dataclass
@@ -83,7 +84,7 @@ def faust_agent(given: Given) -> Cost:
 def quix(given: Given) -> Cost:
     every = given.profile.batch * PARTITIONS // given.profile.size
     return spent(
-        [str(quix_python()), str(PEERS / "quix.py"), given.fleet.bootstrap, given.topic,
+        [str(QUIX), str(PEERS / "quix.py"), given.fleet.bootstrap, given.topic,
          given.fleet.endpoint, given.bucket, str(every), ",".join(dropped_keys(given.profile))],
         {},
     )  # fmt: skip
@@ -129,14 +130,11 @@ def flink(given: Given, parallelism: int) -> Cost:
     )  # fmt: skip
 
 
-def quix_python() -> Path:
+def build_quix() -> None:
     """An environment of its own: what it needs must not decide what Strongroom is tested with."""
-    folder = PEERS / ".quix"
-    binary = folder / "bin/python"
-    if not binary.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(binary), "-m", "pip", "install", "-q", "-r", str(PEERS / "quix.txt")], check=True)
-    return binary
+    if not QUIX.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(PEERS / ".quix")], check=True)
+        subprocess.run([str(QUIX), "-m", "pip", "install", "-q", "-r", str(PEERS / "quix.txt")], check=True)
 
 
 def build_bento() -> None:
@@ -155,6 +153,6 @@ CONTENDERS = (
     Contender("flink, 1 slot", 1, lambda given: flink(given, 1), came_back.zstd_objects, build_flink),
     Contender("flink, 2 slots", 1, lambda given: flink(given, 2), came_back.zstd_objects, build_flink),
     Contender("bento", 2, bento, came_back.zstd_objects, build_bento),
-    Contender("quix", 5, quix, came_back.zstd_objects),
+    Contender("quix", 5, quix, came_back.zstd_objects, build_quix),
     Contender("faust agent", 5, faust_agent, came_back.zstd_objects),
 )

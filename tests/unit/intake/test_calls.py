@@ -3,11 +3,10 @@
 A benchmark would show a slower hot path to who runs it; this shows it to everybody.
 """
 
-import sys
 from collections import Counter
-from types import FrameType
 
 from tests.benchmarks.bench_sort import KEYS, NOW, Record, policy_of, records_of
+from tests.calls import counted_calls
 from tests.runs import runs_of
 from workers.intake.sort import Sorter, Sorting
 
@@ -18,18 +17,10 @@ C_CALLS = 5.2  # the record's decoding, look-ups, sizes and its place in a list
 
 def calls(records: list[Record], sorter: Sorter) -> Counter[str]:
     runs = runs_of(records)
-    counted: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        counted[event] += 1
-
     sorter.sort(runs, now=NOW, into=Sorting())  # all keys and pages are known behind this
-    into, before = Sorting(), sys.getprofile()
-    sys.setprofile(count)
-    try:
+    into = Sorting()
+    with counted_calls() as counted:
         sorter.sort(runs, now=NOW, into=into)
-    finally:
-        sys.setprofile(before)
     assert sum(map(len, into.lines.values())) == len(records)
     return counted
 

@@ -5,16 +5,14 @@ Work within compiled code makes no calls. What sorting alone makes is in tests/u
 """
 
 import asyncio
-import sys
-import threading
 from collections import Counter
-from types import FrameType
 
 from aiokafka.record.default_records import (  # type: ignore[import-untyped]  # aiokafka ships no types
     DefaultRecordBatchBuilder,
 )
 
 from tests.benchmarks.bench_sort import KEYS, NOW, RECORDS, policy_of, records_of
+from tests.calls import counted_calls
 from tests.unit.roles.test_owner import World
 from tests.unit.stream.fetched import Fetched
 from workers.roles.owner import Limits, Owner
@@ -54,20 +52,9 @@ async def archived(values: list[bytes]) -> Counter[str]:
     known = [each.value or b"" for each in records_of(seed=7)]
     start = await take(owner, batch_of(known, 0), 0)
     log = batch_of(values, start)
-    counted: Counter[str] = Counter()
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        counted[event] += 1
-
-    before, of_threads = sys.getprofile(), threading.getprofile()
-    threading.setprofile(count)  # of those that pack and seal, which have not started
-    sys.setprofile(count)
-    try:
+    with counted_calls() as counted:  # the threads that pack and seal have not started
         end = await take(owner, log, start)
         await owner.drain()
-    finally:
-        sys.setprofile(before)
-        threading.setprofile(of_threads)
     assert end == start + len(values)
     assert (await world.verify()).records == {"accepted": end, "gap": 0}
     return counted
