@@ -13,7 +13,7 @@ from aiokafka.record.default_records import (  # type: ignore[import-untyped]  #
 
 from tests.benchmarks.bench_sort import KEYS, NOW, RECORDS, policy_of, records_of
 from tests.calls import counted_calls
-from tests.unit.roles.test_owner import World
+from tests.unit.roles.world import World
 from tests.unit.stream.fetched import Fetched
 from workers.roles.owner import Limits, Owner
 from workers.stream.chunk import Chunk

@@ -3,7 +3,7 @@
 import asyncio
 
 from tests.runs import runs_of
-from tests.unit.roles.test_owner import Record, World, settled
+from tests.unit.roles.world import Record, World, settled
 from workers.stream.chunk import Chunk
 
 

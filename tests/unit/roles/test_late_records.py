@@ -15,7 +15,7 @@ from tests.unit.intake.making import envelope, key_record, policy_of, workspace_
 from tests.unit.ledger.world import WRITER, MemoryLog, log_id, retry
 from tests.unit.retention.making import DAY, MIDNIGHT, unit, workspace
 from tests.unit.retention.world import World, group
-from tests.unit.roles.test_owner import LIMITS, FakePolicy, FakeStream, Record, settled
+from tests.unit.roles.world import LIMITS, FakePolicy, FakeStream, Record, settled
 from workers.by import By
 from workers.intake.dispositions import DEAD_LETTERS, PLATFORM, UNCLAIMED, Clock, Disposition
 from workers.intake.policy import Policy

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.roles.test_owner import World
+from tests.unit.roles.world import World
 from workers.errors import Fatal
 from workers.observe.health import Steps
 from workers.observe.holds import Holds
